@@ -1,0 +1,123 @@
+"""Numbers and combinations as a person writes them: small fractions, few terms, sparse bases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .. import validate
+from ..errors import IsotropyError
+
+if TYPE_CHECKING:
+    import sympy
+
+LARGEST_DENOMINATOR = 64
+"""Fractions with a larger denominator are no easier to read than six digits."""
+
+CHANCE = 1e-3
+"""A number is called a fraction only if a random real would be as close to so simple a one this rarely."""
+
+DIGITS = 6
+"""Digits shown of a number that is no fraction."""
+
+MINUS = "\u2212"
+
+
+def snap(values: Any, noise: float | None = None) -> list[Fraction | float]:
+    """Each value as the simplest fraction that it equals to within ``noise``, or else the float itself.
+
+    ``noise`` is the absolute error of a value, by default the rounding error of an array of this size and
+    scale. A fraction of denominator k is believed only while ``noise * k^2`` stays below a small chance, so that
+    noisy numbers are left alone. Values within the noise of zero become 0.
+
+    >>> snap([0.75, -2.0, 3.14159])
+    [Fraction(3, 4), Fraction(-2, 1), 3.14159]
+    """
+    values = validate.array(values, "values", minimum_size=0).ravel()
+    error = _noise(values, noise)
+    return [_snap(float(value), error) for value in values]
+
+
+def format_number(value: float | Fraction, noise: float | None = None) -> str:
+    """One number as text: a small fraction where it fits to ``noise``, otherwise six digits.
+
+    >>> format_number(-1.5), format_number(3.14159265)
+    ('−3/2', '3.14159')
+    """
+    exact = value if isinstance(value, Fraction) else snap([value], noise)[0]
+    text = str(exact) if isinstance(exact, Fraction) else f"{exact:.{DIGITS}g}"
+    return MINUS + text[1:] if text.startswith("-") else text
+
+
+def format_combination(
+    coefficients: Float[np.ndarray, " f"], names: Sequence[str], *, noise: float | None = None
+) -> str:
+    """A linear combination of named things as a line of text, terms with coefficient zero left out.
+
+    >>> print(format_combination([3.0, 0.0, -0.5], ["x ∂y", "y ∂x", "∂z"]))
+    3 x ∂y − 1/2 ∂z
+    """
+    if len(coefficients) != len(names):
+        raise IsotropyError(f"There are {len(coefficients)} coefficients for {len(names)} names: pass one for each.")
+    text = ""
+    for exact, name in zip(snap(coefficients, noise), names, strict=True):
+        if exact == 0:
+            continue
+        sign = MINUS if exact < 0 else "+"
+        term = _term(abs(exact), name)
+        text += f" {sign} {term}" if text else (term if sign == "+" else sign + term)
+    return text or "0"
+
+
+def sympy_number(value: Fraction | float) -> sympy.Expr:
+    """A snapped value as an exact SymPy rational, or as a float."""
+    import sympy
+
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    return sympy.Float(value)
+
+
+def _term(size: Fraction | float, name: str) -> str:
+    number = format_number(size) if isinstance(size, Fraction) else f"{size:.{DIGITS}g}"
+    if name == "1":
+        return number
+    if _is_sum(name):
+        name = f"({name})"
+    if size == 1:
+        return name
+    if name.startswith("1/"):
+        return number + name[1:] if "/" not in number else f"{number} ({name})"
+    return f"{number} {name}"
+
+
+def _is_sum(name: str) -> bool:
+    depth = 0
+    for position, letter in enumerate(name):
+        depth += (letter in "([") - (letter in ")]")
+        if depth == 0 and position and letter in "+-" + MINUS and name[position - 1] == " ":
+            return True
+    return False
+
+
+def _noise(values: np.ndarray, noise: float | None) -> float:
+    if noise is not None:
+        return float(noise)
+    scale = float(np.abs(values).max(initial=0.0))
+    return float(np.finfo(values.dtype).eps) * max(values.size, 1) * scale
+
+
+def _snap(value: float, noise: float) -> Fraction | float:
+    if abs(value) <= noise:
+        return Fraction(0)
+    for denominator in range(1, LARGEST_DENOMINATOR + 1):
+        if noise * denominator**2 > CHANCE:
+            break
+        numerator = round(value * denominator)
+        if abs(value - numerator / denominator) <= noise:
+            return Fraction(numerator, denominator)
+    return value
