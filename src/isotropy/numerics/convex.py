@@ -1,0 +1,181 @@
+"""Minimise a convex loss plus a nuclear norm of a linear map: one call, and a certificate with the answer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from ..errors import IsotropyError, IsotropyWarning
+from .admm import Splitting, State
+from .certificate import Certificate, certify
+from .losses import Interpolation, Loss
+from .matrix_map import MatrixMap
+from .terms import Entries, Group, Nuclear, Term, checked_weight
+
+TOLERANCE = 1e-8
+"""The relative duality gap to stop at, unless stated."""
+
+ITERATIONS = 20_000
+"""Steps before giving up, unless stated."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients (f, c) and the proof of how good they are.
+
+    ``value - gap`` is a lower bound on the minimum, by the dual points in ``certificate.duals``.
+    """
+
+    coefficients: Float[np.ndarray, "f c"]
+    strength: float
+    certificate: Certificate
+    iterations: int
+    converged: bool
+    state: State | None = None
+
+    @property
+    def value(self) -> float:
+        """Loss and terms together at the coefficients."""
+        return self.certificate.value
+
+    @property
+    def gap(self) -> float:
+        """The duality gap: no coefficients do better by more than this."""
+        return self.certificate.gap
+
+    @property
+    def relative_gap(self) -> float:
+        """The gap over the value (zero over zero is zero)."""
+        scale = max(abs(self.certificate.value), abs(self.certificate.bound))
+        return self.gap / scale if scale > 0 else 0.0
+
+
+class Family:
+    """All problems ``loss(w) + strength ||A(w)||_* + sparsity ||w||_1 + sum_j weights_j ||D_j w||`` with one loss.
+
+    What can be factorised once is: a path over strengths, or a search over the number of samples, pays for it once.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        operator: MatrixMap,
+        *,
+        sparsity: float = 0.0,
+        groups: Sequence[Any] = (),
+        group_weights: Sequence[float] | float = 1.0,
+        gram: np.ndarray | None = None,
+    ) -> None:
+        if operator.features != loss.shape[0]:
+            raise IsotropyError(
+                f"`operator` acts on {operator.features} coefficients, but the loss has {loss.shape[0]}: "
+                f"build both from the same features."
+            )
+        self.loss, self.operator = loss, operator
+        weights = [group_weights] * len(groups) if isinstance(group_weights, int | float) else list(group_weights)
+        others: list[Term] = [Entries(loss.shape[0], sparsity)] if checked_weight(sparsity, "sparsity") > 0 else []
+        others += [Group(d, w) for d, w in zip(groups, weights, strict=True) if checked_weight(w, "group_weights") > 0]
+        self._others = others
+        self._gram = operator.gram() if gram is None else gram
+        self._splittings: dict[bool, Splitting] = {}
+
+    def largest_strength(self) -> float:
+        """A strength from which on the penalised part is zero: the coefficients stay where the operator vanishes.
+
+        It is the spectral norm of the least dual point (in the Frobenius norm) that proves it, so up to sqrt(rank)
+        above the smallest such strength. Zero if the loss alone already chooses a symmetric answer.
+        """
+        return float(self._symmetric()[1])
+
+    def _symmetric(self) -> tuple[np.ndarray, float, np.ndarray]:
+        """The best coefficients in the operator's kernel, the strength that keeps them there, and the dual point."""
+        values, vectors = scipy.linalg.eigh(self._gram)
+        zero = values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)
+        kernel = vectors[:, zero]
+        w = np.zeros(self.loss.shape)
+        if kernel.shape[1]:
+            w = kernel @ self.loss.restrict(kernel).minimise()
+        gradient = self.loss.value_and_gradient(w)[1]
+        inverse = vectors[:, ~zero] / values[~zero]
+        dual = self.operator(-(inverse @ (vectors[:, ~zero].T @ gradient)))
+        return w, Nuclear(self.operator, 1.0).dual_norm(dual), dual
+
+    def solve(
+        self,
+        strength: float,
+        *,
+        tolerance: float = TOLERANCE,
+        iterations: int = ITERATIONS,
+        start: State | None = None,
+        warn: bool = True,
+    ) -> Solution:
+        """The minimiser at one strength, to a relative duality gap of ``tolerance``.
+
+        Without convergence the best coefficients found come back, with an `IsotropyWarning` that states the gap.
+        """
+        strength = checked_weight(strength, "strength")
+        loss = self.loss
+        nuclear = Nuclear(self.operator, strength)
+        if not self._others:
+            if strength == 0 or not np.any(self._gram):
+                w = loss.minimise()
+                return Solution(w, strength, certify(loss, [], w, []), 0, True)
+            if not isinstance(loss, Interpolation):
+                w, enough, dual = self._symmetric_cached()
+                if strength >= enough:
+                    return Solution(w, strength, certify(loss, [nuclear], w, [dual]), 0, True)
+        terms: list[Term] = ([nuclear] if strength > 0 else []) + self._others
+        splitting = self._splittings.get(strength > 0)
+        if splitting is None:
+            splitting = self._splittings[strength > 0] = Splitting(loss, terms)
+        found = splitting.solve(terms, tolerance=tolerance, iterations=iterations, start=start)
+        answer = Solution(
+            found.coefficients, strength, found.certificate, found.iterations, found.converged, found.state
+        )
+        if warn and not found.converged:
+            warnings.warn(
+                f"The convex problem was stopped after {found.iterations} steps with a relative duality gap of "
+                f"{answer.relative_gap:.1e}, above the {tolerance:.1e} asked for; the best iterate is returned. "
+                f"Raise `iterations`, or accept it by a larger `tolerance`.",
+                IsotropyWarning,
+                stacklevel=2,
+            )
+        return answer
+
+    def _symmetric_cached(self) -> tuple[np.ndarray, float, np.ndarray]:
+        if not hasattr(self, "_kernel_answer"):
+            self._kernel_answer = self._symmetric()
+        return self._kernel_answer
+
+
+def minimise(
+    loss: Loss,
+    operator: MatrixMap,
+    *,
+    strength: float = 1.0,
+    sparsity: float = 0.0,
+    groups: Sequence[Any] = (),
+    group_weights: Sequence[float] | float = 1.0,
+    tolerance: float = TOLERANCE,
+    iterations: int = ITERATIONS,
+    start: State | None = None,
+) -> Solution:
+    """Minimise ``loss(w) + strength ||A(w)||_* + sparsity ||w||_1 + sum_j group_weights_j ||D_j w||``.
+
+    ``loss`` is a `LeastSquares`, an `Interpolation` (then the norm alone is minimised) or a `Smooth`; ``groups``
+    holds the matrices D_j. Stops on a relative duality gap of ``tolerance``.
+
+    >>> from isotropy.numerics.losses import Interpolation
+    >>> operator = MatrixMap.dense(np.eye(3).reshape(3, 1, 3))
+    >>> answer = minimise(Interpolation(np.array([[1.0, 1.0, 0.0]]), np.array([2.0])), operator)
+    >>> print(answer.coefficients[:, 0].round(6), answer.converged)
+    [1. 1. 0.] True
+    """
+    family = Family(loss, operator, sparsity=sparsity, groups=groups, group_weights=group_weights)
+    return family.solve(strength, tolerance=tolerance, iterations=iterations, start=start)

@@ -1,0 +1,387 @@
+"""Smooth convex losses of coefficients, and the constraint that data be met exactly.
+
+Each knows its value and gradient, a number below which it never falls, and how to take the step that splitting
+methods ask of it: minimise ``loss(w) + rho/2 <w, H w> - rho <b, w>`` for a fixed matrix H and many ``rho`` and ``b``.
+Coefficients have shape (f, c); H acts on each of the c columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.linalg
+
+from .. import validate
+from ..errors import IsotropyError
+
+Step = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
+"""From ``rho``, ``b`` and a point to start at, to the minimiser of ``loss(w) + rho/2 <w, H w> - rho <b, w>``."""
+
+
+class Loss(Protocol):
+    """What a solver needs of a loss."""
+
+    shape: tuple[int, int]
+    lower: float
+
+    def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]: ...
+
+    def curvature(self) -> float: ...
+
+    def prepare(self, gram: np.ndarray) -> Step: ...
+
+    def restrict(self, basis: np.ndarray) -> Loss: ...
+
+    def minimise(self) -> np.ndarray: ...
+
+
+class LeastSquares:
+    """``1/2 sum_p weights_p |design_p w - targets_p|^2``; the weights are 1/n unless given.
+
+    >>> loss = LeastSquares(np.eye(2), np.array([1.0, 3.0]))
+    >>> loss.value_and_gradient(np.zeros((2, 1)))[0]
+    2.5
+    """
+
+    def __init__(self, design: Any, targets: Any, *, weights: Any = None) -> None:
+        self.design, self.targets = _pairs(design, targets)
+        n = len(self.design)
+        self.weights = np.full(n, 1.0 / n) if weights is None else _weights(weights, n)
+        self.shape = (self.design.shape[1], self.targets.shape[1])
+        root = np.sqrt(self.weights)[:, None]
+        self._best = np.linalg.lstsq(root * self.design, root * self.targets, rcond=None)[0]
+        self.lower = 0.0
+        self.lower = self.value_and_gradient(self._best)[0]
+
+    def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss at ``w`` and its gradient."""
+        residual = self.design @ w - self.targets
+        weighted = self.weights[:, None] * residual
+        return 0.5 * float((residual * weighted).sum()), self.design.T @ weighted
+
+    def curvature(self) -> float:
+        """The mean second derivative over the coordinates."""
+        return float((self.weights[:, None] * self.design**2).sum()) / self.shape[0]
+
+    def prepare(self, gram: np.ndarray) -> Step:
+        """One simultaneous diagonalisation of the two quadratic forms serves every ``rho``: a step is two products.
+
+        A direction that neither form sees is left at zero, which makes the answer the one of least norm.
+        """
+        own = self.design.T @ (self.weights[:, None] * self.design)
+        ratio = (np.trace(own) / np.trace(gram)) if np.trace(gram) > 0 and np.trace(own) > 0 else 1.0
+        values, vectors = np.linalg.eigh(own + ratio * gram)
+        seen = values > np.finfo(float).eps * len(values) * max(values[-1], 0.0)
+        white = vectors[:, seen] / np.sqrt(values[seen])
+        first, rotation = np.linalg.eigh(white.T @ own @ white)
+        first = np.clip(first, 0.0, 1.0)
+        second = (1.0 - first) / ratio
+        basis = white @ rotation
+        constant = self.design.T @ (self.weights[:, None] * self.targets)
+        refine = values[-1] > values[seen].min() / np.sqrt(np.finfo(float).eps) if seen.any() else False
+
+        def step(rho: float, b: np.ndarray, start: np.ndarray) -> np.ndarray:
+            scale = (1.0 / np.maximum(first + rho * second, np.finfo(float).tiny))[:, None]
+            right = constant + rho * b
+            w = basis @ (scale * (basis.T @ right))
+            if refine:
+                w += basis @ (scale * (basis.T @ (right - own @ w - rho * (gram @ w))))
+            return w
+
+        return step
+
+    def restrict(self, basis: np.ndarray) -> LeastSquares:
+        """The same loss for coefficients ``basis @ v``, as a loss of v."""
+        return LeastSquares(self.design @ basis, self.targets, weights=self.weights)
+
+    def minimise(self) -> np.ndarray:
+        """The minimiser, of least norm where there are many."""
+        return self._best
+
+
+class Interpolation:
+    """The constraint ``design w = targets``: value 0 where it holds.
+
+    One factorisation serves the first n rows for every n from ``smallest`` up (`first`), as a search for the number
+    of samples needs. Rows must be independent unless ``smallest`` is left out; dependent ones are then merged.
+    Raises `IsotropyError` when no coefficients meet the data to rounding.
+    """
+
+    lower = 0.0
+
+    def __init__(self, design: Any, targets: Any, *, smallest: int | None = None) -> None:
+        rows, right = _pairs(design, targets)
+        n, f = rows.shape
+        eps = np.finfo(float).eps
+        self._all = (rows, right)
+        self._family = smallest is not None
+        if n > f or not self._family:
+            rows, right = _independent(rows, right)
+        self.shape = (f, right.shape[1])
+        self._orthogonal, triangle = np.linalg.qr(rows.T, mode="complete")
+        triangle = triangle[: len(rows)]
+        diagonal = np.abs(np.diag(triangle))
+        if len(rows) and diagonal.min() <= eps * f * diagonal.max():
+            raise IsotropyError(
+                f"`design` has {len(rows)} rows of rank below that, so its sizes cannot share a factorisation: "
+                f"leave out `smallest`, or use other sample points."
+            )
+        self._lead = scipy.linalg.solve_triangular(triangle, right, trans="T")
+        self._smallest = max(1, len(rows) if smallest is None else min(smallest, len(rows)))
+        self.size = len(rows)
+        self._shared: dict[str, np.ndarray] = {}
+
+    def first(self, n: int) -> Interpolation:
+        """The constraint by the first n rows alone; what has been factorised is shared."""
+        if not self._family or not self._smallest <= n <= len(self._lead):
+            raise IsotropyError(
+                f"`n` must lie between `smallest`={self._smallest} and {len(self._lead)} rows, with `smallest` given. "
+                f"Got {n}."
+            )
+        part = object.__new__(Interpolation)
+        part.__dict__.update(self.__dict__)
+        part.size = n
+        return part
+
+    def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        """Zero, and no gradient: the constraint is met by construction."""
+        return 0.0, np.zeros_like(w)
+
+    def tangent(self, vector: np.ndarray) -> np.ndarray:
+        """The part of ``vector`` (f, c) along the directions that the constraint leaves free."""
+        free = self._orthogonal[:, self.size :]
+        return free @ (free.T @ vector)
+
+    def curvature(self) -> float:
+        """One: a constraint has no scale of its own."""
+        return 1.0
+
+    def prepare(self, gram: np.ndarray) -> Step:
+        """A reverse Cholesky factor of H in the basis of the rows serves every size at once."""
+        n, f = self.size, self.shape[0]
+        base = self._orthogonal[:, :n] @ self._lead[:n]
+        if n == f:
+            return lambda rho, b, start: base
+        if self._shared.get("gram") is not gram:
+            turned = self._orthogonal.T @ (gram @ self._orthogonal)
+            self._shared.update(gram=gram, turned=turned)
+            self._shared.pop("factor", None)
+            block = turned[self._smallest :, self._smallest :]
+            floor = np.finfo(float).eps * f * max(np.abs(np.diag(block)).max(initial=0.0), 0.0)
+            try:
+                lower = np.linalg.cholesky(block[::-1, ::-1])
+                if np.diag(lower).min() ** 2 > floor:
+                    self._shared["factor"] = np.ascontiguousarray(lower[::-1, ::-1])
+            except np.linalg.LinAlgError:
+                pass  # singular: the pseudo-inverse below takes over
+        turned = self._shared["turned"]
+        if "factor" in self._shared:
+            corner = self._shared["factor"][n - self._smallest :, n - self._smallest :]
+            inverse = scipy.linalg.solve_triangular(corner, np.eye(f - n), check_finite=False)
+            inverse = inverse.T @ inverse
+        else:
+            inverse = scipy.linalg.pinvh(turned[n:, n:])
+        free = self._orthogonal[:, n:]
+        transposed = np.ascontiguousarray(free.T)
+        offset = turned[n:, :n] @ self._lead[:n]
+
+        def step(rho: float, b: np.ndarray, start: np.ndarray) -> np.ndarray:
+            return base + free @ (inverse @ (transposed @ b - offset))
+
+        return step
+
+    def restrict(self, basis: np.ndarray) -> Interpolation:
+        """The same constraint on coefficients ``basis @ v``; raises where no v can meet it."""
+        rows, right = self._all
+        if self._family:
+            rows, right = rows[: self.size], right[: self.size]
+        return Interpolation(rows @ basis, right)
+
+    def minimise(self) -> np.ndarray:
+        """The interpolant of least norm."""
+        return self._orthogonal[:, : self.size] @ self._lead[: self.size]
+
+
+class Smooth:
+    """Any smooth convex loss, from a function that gives its value and gradient at coefficients (f, c).
+
+    ``lower`` must bound the loss from below (0 for likelihoods and distances); the duality gap rests on it.
+    ``hessian(w)`` is the (f c, f c) second derivative; without it, differences of gradients stand in, at 2 f c
+    evaluations whenever it is renewed.
+    """
+
+    def __init__(
+        self,
+        value_and_gradient: Callable[[np.ndarray], tuple[float, np.ndarray]],
+        shape: tuple[int, int],
+        *,
+        hessian: Callable[[np.ndarray], np.ndarray] | None = None,
+        lower: float = 0.0,
+    ) -> None:
+        self._function, self._hessian = value_and_gradient, hessian
+        self.shape, self.lower = (int(shape[0]), int(shape[1])), float(lower)
+
+    @classmethod
+    def logistic(cls, design: Any, labels: Any) -> Smooth:
+        """The mean of ``log(1 + exp(-y t))`` over labels y = -1, 1 and predictions t = design @ w."""
+        design, labels = _pairs(design, labels)
+        if not np.isin(labels, (-1.0, 1.0)).all():
+            raise IsotropyError("`labels` must be -1 or 1. Got other values: map the two classes to -1 and 1.")
+
+        def scalar(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            margin = labels * t
+            rate = 0.5 * (1.0 - np.tanh(0.5 * margin))
+            return np.logaddexp(0.0, -margin), -labels * rate, rate * (1.0 - rate)
+
+        return cls._of_predictions(design, labels.shape[1], scalar)
+
+    @classmethod
+    def huber(cls, design: Any, targets: Any, *, width: float = 1.0) -> Smooth:
+        """The mean Huber loss of the residuals: quadratic within ``width``, linear outside."""
+        design, targets = _pairs(design, targets)
+        if not width > 0:
+            raise IsotropyError(f"The 'width' parameter of huber must be positive. Got {width!r} instead.")
+
+        def scalar(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            residual = t - targets
+            clipped = np.clip(residual, -width, width)
+            return clipped * (residual - 0.5 * clipped), clipped, (np.abs(residual) <= width).astype(float)
+
+        return cls._of_predictions(design, targets.shape[1], scalar)
+
+    @classmethod
+    def _of_predictions(cls, design: np.ndarray, outputs: int, scalar: Callable[..., Any]) -> Smooth:
+        n, f = design.shape
+
+        def function(w: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope, _ = scalar(design @ w)
+            return float(value.sum()) / n, design.T @ slope / n
+
+        def hessian(w: np.ndarray) -> np.ndarray:
+            bend = scalar(design @ w)[2] / n
+            result = np.zeros((f, outputs, f, outputs))
+            for j in range(outputs):
+                result[:, j, :, j] = design.T @ (bend[:, j : j + 1] * design)
+            return result.reshape(f * outputs, f * outputs)
+
+        return cls(function, (f, outputs), hessian=hessian)
+
+    def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss at ``w`` and its gradient."""
+        value, gradient = self._function(w)
+        return float(value), np.asarray(gradient, dtype=float).reshape(self.shape)
+
+    def hessian(self, w: np.ndarray) -> np.ndarray:
+        """The second derivative on flattened coefficients, by differences where none was given."""
+        if self._hessian is not None:
+            return np.asarray(self._hessian(w), dtype=float)
+        size = w.size
+        width = np.cbrt(np.finfo(float).eps) * max(1.0, float(np.abs(w).max()))
+        rows = np.empty((size, size))
+        for i in range(size):
+            shift = np.zeros(size)
+            shift[i] = width
+            shift = shift.reshape(self.shape)
+            difference = self.value_and_gradient(w + shift)[1] - self.value_and_gradient(w - shift)[1]
+            rows[i] = difference.ravel() / (2.0 * width)
+        return 0.5 * (rows + rows.T)
+
+    def curvature(self) -> float:
+        """The mean second derivative at zero over the coordinates."""
+        return float(np.trace(self.hessian(np.zeros(self.shape)))) / self.shape[0]
+
+    def prepare(self, gram: np.ndarray) -> Step:
+        """Newton's method with a Hessian kept from step to step and renewed when it slows down."""
+        wide = np.kron(gram, np.eye(self.shape[1]))
+        kept: dict[str, Any] = {}
+
+        def renew(rho: float, w: np.ndarray) -> None:
+            matrix = self.hessian(w) + rho * wide
+            # A nudge far below the matrix's size makes the factorisation safe in directions nobody sees.
+            matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * len(matrix) * max(np.trace(matrix), 1e-300)
+            kept.update(rho=rho, factor=scipy.linalg.cho_factor(matrix, lower=True, check_finite=False))
+
+        def step(rho: float, b: np.ndarray, start: np.ndarray) -> np.ndarray:
+            w = start
+            if kept.get("rho") != rho:
+                renew(rho, w)
+
+            def objective(point: np.ndarray) -> tuple[float, np.ndarray, float]:
+                value, gradient = self.value_and_gradient(point)
+                pull = gram @ point
+                slope = gradient + rho * (pull - b)
+                size = np.linalg.norm(gradient) + rho * (np.linalg.norm(pull) + np.linalg.norm(b))
+                return value + rho * float((point * (0.5 * pull - b)).sum()), slope, float(size)
+
+            value, slope, size = objective(w)
+            for _ in range(100):
+                error = np.linalg.norm(slope)
+                if error <= 8 * np.finfo(float).eps * w.size * size:
+                    break
+                move = scipy.linalg.cho_solve(kept["factor"], slope.ravel(), check_finite=False).reshape(w.shape)
+                length = 1.0
+                while length > 1e-6:
+                    trial = objective(w - length * move)
+                    if trial[0] <= value + 1e-12 * abs(value) or np.linalg.norm(trial[1]) < 0.5 * error:
+                        break
+                    length *= 0.5
+                w = w - length * move
+                value, slope, size = trial
+                if np.linalg.norm(slope) > 0.3 * error:
+                    renew(rho, w)
+            return w
+
+        return step
+
+    def restrict(self, basis: np.ndarray) -> Smooth:
+        """The same loss for coefficients ``basis @ v``, as a loss of v."""
+
+        def function(v: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = self.value_and_gradient(basis @ v)
+            return value, basis.T @ gradient
+
+        hessian = None
+        if self._hessian is not None:
+            wide = np.kron(basis, np.eye(self.shape[1]))
+            hessian = lambda v: wide.T @ self.hessian(basis @ v) @ wide  # noqa: E731
+        return Smooth(function, (basis.shape[1], self.shape[1]), hessian=hessian, lower=self.lower)
+
+    def minimise(self) -> np.ndarray:
+        """The minimiser, by Newton's method from zero."""
+        zero = np.zeros(self.shape)
+        return self.prepare(np.zeros((self.shape[0], self.shape[0])))(1.0, zero, zero)
+
+
+def _pairs(design: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    design = validate.array(design, "design", ndim=2).astype(np.float64)
+    targets = validate.array(targets, "targets", ndim=(1, 2)).astype(np.float64)
+    if len(targets) != len(design):
+        raise IsotropyError(f"`targets` must have one row for each of the {len(design)} of `design`. Got {len(targets)}.")
+    return design, targets.reshape(len(targets), -1)
+
+
+def _weights(weights: Any, n: int) -> np.ndarray:
+    weights = validate.array(weights, "weights", shape=(n,)).astype(np.float64)
+    if (weights < 0).any() or not weights.any():
+        raise IsotropyError("`weights` must be non-negative and not all zero.")
+    return weights
+
+
+def _independent(rows: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal rows that state the same constraints; refuses constraints that contradict each other."""
+    left, values, basis = np.linalg.svd(rows, full_matrices=False)
+    eps = np.finfo(float).eps
+    kept = values > eps * max(rows.shape) * values.max(initial=0.0)
+    reduced = left[:, kept].T @ right
+    residual = right - left[:, kept] @ reduced
+    # Data that were themselves computed carry errors of eps times the size of the terms that were summed for them.
+    scale = np.abs(right).max(initial=0.0) + np.linalg.norm(rows) * np.abs(reduced / values[kept][:, None]).max(initial=0.0)
+    worst = np.abs(residual).max(initial=0.0)
+    if worst > eps * max(rows.shape) * scale:
+        raise IsotropyError(
+            f"No coefficients meet all {len(rows)} constraints: the best miss one by {worst:.2g}, and only "
+            f"{int(kept.sum())} of them are independent. Use a larger space, or a `strength` instead of `exact=True`."
+        )
+    return values[kept][:, None] * basis[kept], reduced
