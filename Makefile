@@ -1,0 +1,59 @@
+# Each target makes what it needs: `make demo` and `make test` run on a fresh clone with Python 3.11 and nothing else.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3 python,$(shell command -v $(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help demo test test-all lint docs docs-serve bench wheel clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: $(VENV)/installed  ## the main job on real data: the laws of the planets, and a page to look at
+	$(BIN)/python examples/planets/demo.py
+
+test: $(VENV)/installed-test  ## the tests: everything but the full-size cases
+	$(PYTEST) -m "not slow" --numprocesses auto --maxprocesses 4 --doctest-modules tests src
+
+test-all: $(VENV)/installed-test $(VENV)/installed-docs  ## every test, and the documentation built strictly
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --doctest-modules tests src
+	$(BIN)/mkdocs build --quiet --strict
+
+lint: $(VENV)/installed-test  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+docs: $(VENV)/installed-docs  ## the documentation, into site/
+	$(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/installed-docs  ## the documentation, rebuilt as you write
+	$(BIN)/mkdocs serve
+
+bench: $(VENV)/installed-test  ## every benchmark: ratios on the terminal, JSON in out/bench/
+	$(BIN)/python benchmarks/run.py
+
+wheel: $(VENV)/installed-test  ## the wheel, into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:  ## remove everything that the targets above made
+	rm -rf $(VENV) dist build site out
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python found: install Python 3.11 or newer, or say make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11: say make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing isotropy into $(VENV) (a few hundred MB, once)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --editable '.[docs]'
+	@touch $@
