@@ -1,1 +1,77 @@
 """Symmetry in machine learning: discover, enforce and promote it with one object, the Lie derivative."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import groups, spaces
+    from .discover import discover
+    from .dynamics import Trajectories, conserve
+    from .errors import IsotropyError, IsotropyWarning
+    from .geometry.action import Action
+    from .geometry.data import Data
+    from .geometry.motion import VectorFields
+    from .geometry.sample import Samples
+    from .groups.algebra import LieAlgebra
+    from .results.discovery import Discovery
+
+# Names are imported on first use, so that `isotropy --help` does not wait for JAX.
+_HOMES = {
+    "Action": "geometry.action",
+    "Data": "geometry.data",
+    "Discovery": "results.discovery",
+    "IsotropyError": "errors",
+    "IsotropyWarning": "errors",
+    "LieAlgebra": "groups.algebra",
+    "Samples": "geometry.sample",
+    "Trajectories": "dynamics",
+    "VectorFields": "geometry.motion",
+    "conserve": "dynamics",
+    "discover": "discover",
+}
+_MODULES = ("groups", "spaces")
+
+__all__ = [
+    "Action",
+    "Data",
+    "Discovery",
+    "IsotropyError",
+    "IsotropyWarning",
+    "LieAlgebra",
+    "Samples",
+    "Trajectories",
+    "VectorFields",
+    "conserve",
+    "discover",
+    "groups",
+    "spaces",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _FrontDoor(ModuleType):
+    """The package itself. A verb and its file share a name; importing the file must not hide the verb."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _FrontDoor

@@ -1,0 +1,332 @@
+"""Candidate generators as they act on a bundle: base fields X_q(x) and fibre velocities A_q(x) u."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..errors import IsotropyError
+from ..groups.algebra import LieAlgebra
+from ..groups.group import Group
+from ..groups.representation import Representation
+from ..numerics.readable import format_combination
+from .fibre import Linear, Tensor
+from .motion import Affine, VectorFields
+from .space import Space
+
+
+@dataclass(frozen=True)
+class Component:
+    """One element g of a further connected component: ``theta`` moves points, ``untheta`` is Theta_g^{-1} on values."""
+
+    theta: Callable[[Array], Array]
+    untheta: Callable[[Array], Array]
+    matrix: np.ndarray
+
+
+class Action:
+    """How q candidate generators act on functions, vector fields or tensor fields (mathematics: Otto2025, section 3).
+
+    ``Action(V, W)`` takes two representations of one group and acts on functions from V to W; ``Action(G)`` means the
+    defining action in (positions, for a group with translations) and the trivial one out. The other kinds have
+    constructors of their own: `independent`, `vector_field`, `covector`, `tensor`, `density`.
+
+    ``dimension`` is q, ``base_dimension`` m, ``fibre_shape`` the shape of a value; ``variables`` and ``outputs`` name
+    the coordinates; ``algebra`` is the candidates' Lie algebra, or None for fields with coefficients from a space.
+
+    >>> from isotropy import groups
+    >>> action = Action(groups.SO(3))
+    >>> action.dimension, action.base_dimension
+    (3, 3)
+    """
+
+    def __init__(self, domain: Group | Representation, codomain: Representation | None = None) -> None:
+        if isinstance(domain, Group):
+            domain = domain.point
+        if not isinstance(domain, Representation):
+            raise IsotropyError(
+                f"`Action` takes a group or a representation. Got {type(domain).__name__}: pass `groups.SO(3)`, or two "
+                f"representations such as `V, W`; for vector fields use `Action.vector_field`."
+            )
+        group = domain.group
+        if isinstance(codomain, Group):
+            raise IsotropyError(
+                f"the second argument of `Action` is a representation of the same group. Got the group {codomain}: "
+                f"to move inputs and outputs by different groups use `Action.independent(a, b)`."
+            )
+        codomain = group.scalar if codomain is None else codomain
+        if codomain.group != group:
+            raise IsotropyError(
+                f"both representations of an `Action` must be of one group. Got {group} and {codomain.group}: "
+                f"use `Action.independent` to move inputs and outputs separately."
+            )
+        domain, codomain = domain.real(), codomain.real()
+        components = tuple(
+            _component(*parts)
+            for parts in zip(
+                domain.components(),
+                domain.component_offsets(),
+                codomain.components(),
+                codomain.component_offsets(),
+                strict=True,
+            )
+        )
+        self._build(
+            Affine(domain.generators(), domain.offsets()),
+            Linear(codomain.generators(), codomain.offsets()),
+            algebra=group.algebra,
+            matrices=group.algebra.matrices,
+            components=components,
+            text=f"{domain} -> {codomain} of {group}",
+            joint=False,
+        )
+        self.domain, self.codomain, self.group = domain, codomain, group
+
+    def _build(
+        self,
+        motion: Affine | VectorFields,
+        fibre: Linear | Tensor,
+        *,
+        algebra: LieAlgebra | None,
+        matrices: np.ndarray | None,
+        text: str,
+        components: tuple[Component, ...] = (),
+        joint: bool = True,
+    ) -> None:
+        self.motion, self.value_motion = motion, fibre
+        self.base_dimension = motion.base_dimension
+        self.fibre_shape = fibre.shape
+        self.fibre_dimension = int(np.prod(fibre.shape, dtype=int))
+        self.factor = fibre.factor if isinstance(fibre, Tensor) else None
+        self.dimension = motion.dimension + (self.factor.dimension if self.factor else 0)
+        self.algebra, self.matrices, self.components, self.text = algebra, matrices, components, text
+        self.variables = motion.variables
+        self.outputs = _output_names(self.fibre_dimension, self.variables)
+        self._joint = joint
+        self.splits_inputs_from_outputs = False
+
+    @classmethod
+    def _make(cls, motion: Affine | VectorFields, fibre: Linear | Tensor, **details: Any) -> Action:
+        self = cls.__new__(cls)
+        self._build(motion, fibre, **details)
+        return self
+
+    @classmethod
+    def independent(cls, inputs: Group | Representation, outputs: Group | Representation) -> Action:
+        """Inputs moved by one group, outputs by another, each on its own: q is the sum of the two dimensions."""
+        first = inputs.point if isinstance(inputs, Group) else inputs
+        second = outputs.point if isinstance(outputs, Group) else outputs
+        a, b = first.real(), second.real()
+        qa, qb = len(a.generators()), len(b.generators())
+        m, n = a.generators().shape[-1], b.generators().shape[-1]
+        motion = Affine(
+            np.concatenate([a.generators(), np.zeros((qb, m, m))]),
+            np.concatenate([a.offsets(), np.zeros((qb, m))]),
+        )
+        fibre = Linear(
+            np.concatenate([np.zeros((qa, n, n)), b.generators()]),
+            np.concatenate([np.zeros((qa, n)), b.offsets()]),
+        )
+        matrices = _block_diagonal(first.group.algebra.matrices, second.group.algebra.matrices)
+        still = (np.eye(m), np.zeros(m)), (np.eye(n), np.zeros(n))
+        components = tuple(
+            _component(g, c, *still[1]) for g, c in zip(a.components(), a.component_offsets(), strict=True)
+        ) + tuple(_component(*still[0], g, c) for g, c in zip(b.components(), b.component_offsets(), strict=True))
+        action = cls._make(
+            motion,
+            fibre,
+            algebra=LieAlgebra(matrices),
+            matrices=matrices,
+            components=components,
+            text=f"{first.group} on the inputs and {second.group} on the outputs",
+            joint=False,
+        )
+        action.splits_inputs_from_outputs = True
+        return action
+
+    @classmethod
+    def vector_field(cls, candidates: Group | VectorFields) -> Action:
+        """Candidates acting on vector fields, such as the right-hand side of an autonomous ODE."""
+        return cls.tensor(candidates, upper=1)
+
+    @classmethod
+    def covector(cls, candidates: Group | VectorFields) -> Action:
+        """Candidates acting on covector fields (one-forms)."""
+        return cls.tensor(candidates, lower=1)
+
+    @classmethod
+    def density(cls, candidates: Group | VectorFields, *, weight: float = 1.0) -> Action:
+        """Candidates acting on densities: L rho = D rho X + weight * div X rho."""
+        return cls.tensor(candidates, weight=weight)
+
+    @classmethod
+    def tensor(
+        cls,
+        candidates: Group | VectorFields,
+        *,
+        upper: int = 0,
+        lower: int = 0,
+        weight: float = 0.0,
+        factor: Space | None = None,
+    ) -> Action:
+        """Candidates acting on tensor fields with ``upper`` and ``lower`` indices; a metric has ``lower=2``.
+
+        With ``factor``, a space of functions phi, the candidates are pairs (X, phi) and a zero of the Lie derivative
+        means L_X F = phi F: conformal symmetry for a metric.
+        """
+        motion, algebra, matrices, components, name = _base(candidates)
+        fibre = Tensor(motion, upper=upper, lower=lower, weight=weight, factor=factor)
+        parts = tuple(
+            Component(
+                _affine_map(matrix, offset), fibre.transformation(np.linalg.inv(matrix), np.zeros(len(matrix))), matrix
+            )
+            for matrix, offset in components
+        )
+        if factor is not None:
+            algebra, matrices = None, None
+        kind = f"tensors ({upper}, {lower})" + (f" of weight {weight:g}" if weight else "")
+        return cls._make(motion, fibre, algebra=algebra, matrices=matrices, components=parts, text=f"{name} on {kind}")
+
+    def named(self, variables: tuple[str, ...] | list[str], outputs: tuple[str, ...] | list[str] = ()) -> Action:
+        """The same action with names for its coordinates, and for its outputs where given."""
+        if len(variables) != self.base_dimension or (outputs and len(outputs) != self.fibre_dimension):
+            raise IsotropyError(
+                f"this action moves {self.base_dimension} inputs and {self.fibre_dimension} outputs. "
+                f"Got {len(variables)} and {len(outputs)} names."
+            )
+        copy = self.__class__.__new__(self.__class__)
+        copy.__dict__.update(self.__dict__)
+        copy.variables = tuple(variables)
+        copy.outputs = tuple(outputs) or self.outputs
+        if isinstance(self.motion, Affine):
+            copy.motion = Affine(self.motion.matrices, self.motion.offsets, variables=copy.variables)
+        return copy
+
+    def base(self, x: Float[Array, " m"]) -> Float[Array, "q m"]:
+        """The velocities X_q(x) of one point."""
+        fields = self.motion(x)
+        if self.factor is None:
+            return fields
+        return jnp.concatenate([fields, jnp.zeros((self.factor.dimension, self.base_dimension), fields.dtype)])
+
+    def fibre(self, x: Float[Array, " m"], value: Float[Array, " ..."]) -> Float[Array, "q ..."]:
+        """The velocities A_q(x) u of one value of shape ``fibre_shape``."""
+        return self.value_motion(x, value)
+
+    def fields(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p q m"]:
+        """The velocities X_q(x_p) of many points, in float64 on the host."""
+        if isinstance(self.motion, Affine):
+            points = np.asarray(points, dtype=np.float64)
+            return np.einsum("qij,pj->pqi", self.motion.matrices, points) + self.motion.offsets
+        with jax.enable_x64(True):
+            return np.asarray(jax.jit(jax.vmap(self.base))(jnp.asarray(points, jnp.float64)))
+
+    def fibre_matrices(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p q n n"]:
+        """The matrices A_q(x_p) on flattened values, in float64 on the host."""
+        n = self.fibre_dimension
+        if isinstance(self.value_motion, Linear):
+            if np.any(self.value_motion.offsets):
+                raise IsotropyError(
+                    "a space of functions into positions is not linear under translations: use `vector` for the outputs."
+                )
+            return np.broadcast_to(self.value_motion.matrices, (len(points), self.dimension, n, n))
+
+        def at(x: Array) -> Array:
+            columns = [
+                self.fibre(x, unit.reshape(self.fibre_shape)).reshape(-1, n) for unit in jnp.eye(n, dtype=x.dtype)
+            ]
+            return jnp.stack(columns, axis=-1)
+
+        with jax.enable_x64(True):
+            return np.asarray(jax.jit(jax.vmap(at))(jnp.asarray(points, jnp.float64)))
+
+    def terms(self, coefficients: Float[np.ndarray, " q"]) -> tuple[tuple[str, tuple[tuple[float, str], ...]], ...]:
+        """One generator in parts: for each coordinate it moves, coefficients and the functions they multiply.
+
+        The outputs are listed where they move on their own, and a conformal ``factor`` comes last under that name.
+        """
+        coefficients = np.asarray(coefficients, dtype=np.float64)
+        count = self.motion.dimension
+        parts = list(zip(self.variables, self.motion.components(coefficients[:count]), strict=True))
+        names = [self.motion.functions] * len(parts)
+        if self.factor is not None:
+            parts.append(("factor", coefficients[count:]))
+            names.append(self.factor.names)
+        elif not self._joint and isinstance(self.value_motion, Linear):
+            fibre = Affine(self.value_motion.matrices, self.value_motion.offsets, variables=self.outputs)
+            parts += zip(self.outputs, fibre.components(coefficients), strict=True)
+            names += [fibre.functions] * self.fibre_dimension
+        return tuple(
+            (variable, tuple((float(c), name) for c, name in zip(values, functions, strict=True) if c))
+            for (variable, values), functions in zip(parts, names, strict=True)
+        )
+
+    def describe(self, coefficients: Float[np.ndarray, " q"], *, noise: float | None = None) -> str:
+        """One generator in words, for example ``x ∂y − y ∂x``; the motion of the outputs follows where it is its own.
+
+        ``noise`` is the error of a coefficient: numbers within it of a small fraction are written as such.
+        """
+        values, labels = [], []
+        for variable, parts in self.terms(coefficients):
+            unit = variable if variable == "factor" else f"∂{variable}"
+            values += [c for c, _ in parts]
+            labels += [unit if name == "1" else f"{_factor(name)} {unit}" for _, name in parts]
+        return format_combination(np.asarray(values), labels, noise=noise)
+
+    def generators(self, coefficients: Float[np.ndarray, "d q"]) -> np.ndarray:
+        """Generators as arrays: the group's matrices (d, N, N), or coefficient tables (d, m, f) for `VectorFields`."""
+        coefficients = np.asarray(coefficients, dtype=np.float64)
+        if self.matrices is not None:
+            return np.tensordot(coefficients, self.matrices, 1)
+        count = self.motion.dimension
+        return coefficients[:, :count].reshape(len(coefficients), self.base_dimension, -1)
+
+    def __repr__(self) -> str:
+        return f"Action({self.text})"
+
+
+def _base(candidates: Group | VectorFields) -> tuple[Any, Any, Any, list[tuple[np.ndarray, np.ndarray]], str]:
+    if isinstance(candidates, VectorFields):
+        return candidates, None, None, [], f"fields with coefficients in {candidates.space}"
+    if not isinstance(candidates, Group):
+        raise IsotropyError(f"candidates must be a group or `VectorFields(space)`. Got {type(candidates).__name__}.")
+    point = candidates.point.real()
+    components = list(zip(point.components(), point.component_offsets(), strict=True))
+    motion = Affine(point.generators(), point.offsets())
+    return motion, candidates.algebra, candidates.algebra.matrices, components, str(candidates)
+
+
+def _factor(name: str) -> str:
+    return f"({name})" if " + " in name or " - " in name else name
+
+
+def _affine_map(matrix: np.ndarray, offset: np.ndarray) -> Callable[[Array], Array]:
+    return lambda x: jnp.asarray(matrix, x.dtype) @ x + jnp.asarray(offset, x.dtype)
+
+
+def _component(matrix: np.ndarray, offset: np.ndarray, value: np.ndarray, value_offset: np.ndarray) -> Component:
+    inverse = np.linalg.inv(value)
+    return Component(_affine_map(matrix, offset), _affine_map(inverse, -inverse @ value_offset), matrix)
+
+
+def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
+    a = np.zeros((0, 0, 0)) if first is None else first
+    b = np.zeros((0, 0, 0)) if second is None else second
+    n, k = a.shape[-1], b.shape[-1]
+    out = np.zeros((len(a) + len(b), n + k, n + k), dtype=np.result_type(a, b))
+    out[: len(a), :n, :n] = a
+    out[len(a) :, n:, n:] = b
+    return out
+
+
+def _output_names(count: int, variables: tuple[str, ...]) -> tuple[str, ...]:
+    short = ("u", "v", "w")
+    if count <= 3 and not set(short) & set(variables):
+        return short[:count]
+    return tuple(f"u{k}" for k in range(count))

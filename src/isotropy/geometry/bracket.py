@@ -1,0 +1,148 @@
+"""Brackets of generators found among the candidates of an action, and the algebra that they span.
+
+A generator of an action is a vector field on the whole bundle, (X(x), A(x) u), linear in the fibre; its bracket needs
+no list of structure constants, only derivatives. For groups the matrices do the same exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..groups.algebra import LieAlgebra
+from ..numerics.decide import closes
+from .action import Action
+
+POINTS = 64
+"""Sample points at which brackets of vector fields are compared: many more equations than generators."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The algebra of a span of generators, and how it closes.
+
+    ``algebra`` is that of the largest closed part, or None where a bracket stays among the candidates but leaves the
+    span; ``residual`` is the relative size of what leaves; ``truncated`` says that brackets leave the candidates.
+    """
+
+    algebra: LieAlgebra | None
+    residual: float
+    truncated: bool
+
+
+def span(
+    action: Action,
+    found: Float[np.ndarray, "d q"],
+    unseen: Float[np.ndarray, "u q"],
+    *,
+    points: Float[np.ndarray, "p m"],
+    noise: float,
+) -> Span:
+    """The algebra spanned by ``found`` modulo ``unseen`` (rows of coefficients), known to relative error ``noise``."""
+    if len(found) == 0:
+        return Span(None, 0.0, False)
+    exact = action.matrices is not None
+    if exact:
+        vectors, products, candidates = _matrix_brackets(action, found, unseen)
+    else:
+        vectors, products, candidates = _field_brackets(action, found, points)
+    d, size = len(found), np.linalg.norm(vectors[: len(found)], axis=1)
+    unit = vectors / np.concatenate([size, np.ones(len(vectors) - d)])[:, None]
+    products = products / np.multiply.outer(size, size)[:, :, None]
+    scale = max(np.linalg.norm(products, axis=2).max(initial=0.0), np.finfo(np.float64).eps)
+    outside = products - _project(unit, products)
+    residual = float(np.linalg.norm(outside, axis=2).max(initial=0.0) / scale)
+    if closes(residual, noise=noise, size=action.dimension):
+        return Span(_algebra(action, found, unit, products, noise, exact and len(unseen) == 0), residual, False)
+    if exact:
+        return Span(None, residual, False)
+    beyond = products - _project(candidates, products)
+    if closes(float(np.linalg.norm(beyond, axis=2).max() / scale), noise=noise, size=action.dimension):
+        return Span(None, residual, False)
+    part = _closed_part(outside / scale, noise, action.dimension)
+    inner = np.einsum("ai,bj,ijk->abk", part, part, products)
+    return Span(_algebra(action, part @ found, part @ unit, inner, noise, False), residual, True)
+
+
+def _matrix_brackets(
+    action: Action, found: np.ndarray, unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    assert action.matrices is not None
+    stack = np.tensordot(np.concatenate([found, unseen]), action.matrices, 1)
+    first = stack[: len(found)]
+    products = np.einsum("aij,bjk->abik", first, first)
+    products = products - products.transpose(1, 0, 2, 3)
+    return _real(stack, 1), _real(products, 2), np.zeros((0, 0))
+
+
+def _real(values: np.ndarray, axes: int) -> np.ndarray:
+    flat = values.reshape(*values.shape[:axes], -1)
+    return np.concatenate([flat.real, flat.imag], axis=-1) if np.iscomplexobj(flat) else flat
+
+
+def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fields and minus their brackets on the bundle, as long vectors of values at sample points (convention C3)."""
+    spread = points[np.unique(np.linspace(0, len(points) - 1, POINTS).astype(int))]
+    m, shape = action.base_dimension, action.fibre_shape
+
+    def bundle(z: Array) -> Array:
+        x, value = z[:m], z[m:].reshape(shape)
+        return jnp.concatenate([action.base(x), action.fibre(x, value).reshape(action.dimension, -1)], axis=1)
+
+    def brackets(z: Array, weights: Array) -> tuple[Array, Array, Array]:
+        every = bundle(z)
+        fields = weights @ every
+        derivative = jnp.tensordot(weights, jax.jacfwd(bundle)(z), 1)
+        along = jnp.einsum("bij,aj->abi", derivative, fields)
+        return fields, along.transpose(1, 0, 2) - along, every
+
+    with jax.enable_x64(True):
+        values = np.random.default_rng(0).standard_normal((len(spread), action.fibre_dimension))
+        z = jnp.asarray(np.concatenate([np.asarray(spread, dtype=np.float64), values], axis=1))
+        fields, products, every = jax.jit(jax.vmap(brackets, in_axes=(0, None)))(z, jnp.asarray(found))
+    d, q = len(found), action.dimension
+    flat = np.asarray(fields).transpose(1, 0, 2).reshape(d, -1)
+    pairs = np.asarray(products).transpose(1, 2, 0, 3).reshape(d, d, -1)
+    return flat, pairs, np.asarray(every).transpose(1, 0, 2).reshape(q, -1)
+
+
+def _project(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The orthogonal projection of ``targets`` (…, k) on the span of ``rows``."""
+    left, values, right = np.linalg.svd(rows, full_matrices=False)
+    kept = right[values > np.finfo(np.float64).eps * max(rows.shape) * values[:1].max(initial=0.0)]
+    return (targets @ kept.T) @ kept
+
+
+def _algebra(
+    action: Action, found: np.ndarray, unit: np.ndarray, products: np.ndarray, noise: float, faithful: bool
+) -> LieAlgebra | None:
+    if faithful and action.matrices is not None:
+        matrices = np.tensordot(found, action.matrices, 1)
+        scale = float(np.abs(matrices).max(initial=0.0))
+        return LieAlgebra(matrices, noise=noise * scale, check=False)
+    d = len(found)
+    if d == 0:
+        return None
+    constants = np.linalg.lstsq(unit.T, products.reshape(d * d, -1).T, rcond=None)[0][:d].T.reshape(d, d, d)
+    constants = (constants - constants.transpose(1, 0, 2)) / 2
+    size = float(np.abs(constants).max(initial=0.0))
+    condition = float(np.linalg.cond(unit[:d]))
+    return LieAlgebra.from_structure_constants(constants, noise=noise * condition * max(size, 1.0))
+
+
+def _closed_part(outside: np.ndarray, noise: float, size: int) -> np.ndarray:
+    """Rows spanning h within the found span with [h, h] in h: repeatedly, those whose brackets with all others stay."""
+    rows = np.eye(len(outside))
+    while len(rows):
+        leak = np.einsum("ai,bj,ijk->abk", rows, rows, outside).reshape(len(rows), -1)
+        left, values, _ = np.linalg.svd(leak, full_matrices=True)
+        values = np.concatenate([values, np.zeros(len(rows) - len(values))])
+        stays = np.array([closes(float(value), noise=noise, size=size) for value in values])
+        if stays.all():
+            break
+        rows = left.T[stays] @ rows
+    return rows

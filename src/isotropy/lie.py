@@ -1,0 +1,216 @@
+"""The one operator: L(xi, F)(x) = DF(x) X_xi(x) - A_xi(x) F(x), bilinear in the generator and the section.
+
+Conventions C1, C2 and C4 (Otto2025, sections 3 and 4). Rows are (sample, fibre coordinate); columns are generators when
+F is given (`rows`), dictionary features when a space of sections is (`of_space`), or both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .errors import IsotropyError
+from .geometry.action import Action
+from .geometry.sample import Samples
+from .geometry.section import value_shape
+from .geometry.space import Space
+
+Mode = Literal["forward", "reverse", "generators"]
+
+BATCH_BYTES = 2**26
+"""Memory that one batch of rows and derivatives may take by default (64 MiB)."""
+
+REVERSE_COST = 1.5
+"""Cost of one reverse sweep against one forward sweep, from the operation counts of automatic differentiation."""
+
+
+@dataclass(frozen=True)
+class LieDerivative:
+    """The operator ``xi -> L(xi, model)`` on samples, ready to be read in batches.
+
+    Each block has shape (batch * n, q) with rows multiplied by the square root of the sample's weight; ``mode`` is how
+    derivatives are taken: over coordinates (forward), outputs (reverse) or generators (one Jacobian-vector product
+    each), whichever costs least.
+    """
+
+    model: Any
+    action: Action
+    samples: Samples
+    mode: Mode
+    batch_size: int
+    dtype: Any
+
+    @classmethod
+    def of(
+        cls, model: Any, action: Action, samples: Samples, *, mode: Mode | None = None, batch_size: int | None = None
+    ) -> LieDerivative:
+        """Check the model against the action and choose mode and batch size.
+
+        Raises `IsotropyError` for samples of another dimension and for models that the action does not act on.
+        """
+        if samples.dimension != action.base_dimension:
+            raise IsotropyError(
+                f"the samples are points of R^{samples.dimension}, but {action} acts on R^{action.base_dimension}: "
+                f"choose candidates for {samples.dimension} inputs, or samples with {action.base_dimension} columns."
+            )
+        _, dtype = value_shape(model, action, samples.points.dtype)
+        n, m, q = action.fibre_dimension, action.base_dimension, action.dimension
+        if mode is None:
+            costs: dict[Mode, float] = {"forward": m, "reverse": REVERSE_COST * n, "generators": q}
+            mode = min(costs, key=lambda name: costs[name])
+        if batch_size is None:
+            per_point = 8 * (n * (m + q) + q * m + q * n + m)
+            batch_size = int(np.clip(BATCH_BYTES // per_point, 16, 65536))
+        coarse = np.promote_types(np.float16, dtype)
+        precision = samples.points.dtype if np.finfo(samples.points.dtype).eps > np.finfo(coarse).eps else coarse
+        return cls(model, action, samples, mode, min(batch_size, len(samples)), np.dtype(precision))
+
+    def blocks(self) -> Iterator[Float[np.ndarray, "rows q"]]:
+        """The rows, batch by batch, as float64 on the host. Raises at the first sample that gives NaN or infinity."""
+        for start, derivative, _ in self._batches(_rows):
+            yield self._weigh(derivative, start)
+
+    def magnitudes(self, *, count: int) -> tuple[Float[np.ndarray, "p n q"], Float[np.ndarray, "p n q"]]:
+        """Sizes of the terms of the rows before they cancel, |DF| |X| and |A F|, on ``count`` samples spread evenly."""
+        chosen = np.unique(np.linspace(0, len(self.samples) - 1, count).astype(int))
+        points = self.samples.points[chosen]
+        with jax.enable_x64(True):
+            parts = _magnitudes(self.model, self.action, jnp.asarray(points))
+        moved, fixed = (np.asarray(part, dtype=np.float64) for part in parts)
+        for part in (moved, fixed):
+            self._finite(part, chosen)
+        return moved, fixed
+
+    def values(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Batches of (first sample, values (b, n), base fields (b, q, m), fibre velocities (b, q, n))."""
+        for start, fields, (value, fibre) in self._batches(_values):
+            yield start, value, fields, fibre
+
+    def _batches(self, kernel: Any) -> Iterator[tuple[int, np.ndarray, Any]]:
+        points, size = self.samples.points, self.batch_size
+        for start in range(0, len(points), size):
+            batch = points[start : start + size]
+            missing = size - len(batch)
+            if missing:
+                batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
+            with jax.enable_x64(True):
+                first, rest = kernel(self.model, self.action, self.mode, jnp.asarray(batch))
+            keep = size - missing
+            first = np.asarray(first, dtype=np.float64)[:keep]
+            rest = tuple(np.asarray(part, dtype=np.float64)[:keep] for part in rest)
+            for part in (first, *rest):
+                self._finite(part, np.arange(start, start + keep))
+            yield start, first, rest
+
+    def _finite(self, part: np.ndarray, samples: np.ndarray) -> None:
+        bad = ~np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+        if bad.any():
+            where = int(samples[np.argmax(bad)])
+            point = np.array2string(np.asarray(self.samples.points[where]), precision=4, threshold=8)
+            raise IsotropyError(
+                f"`model` gave NaN or infinity, in its value or its derivative, at sample {where} (x = {point}): "
+                f"leave such points out of the samples, or write the function so that JAX can differentiate it there."
+            )
+
+    def _weigh(self, derivative: np.ndarray, start: int) -> np.ndarray:
+        weights = np.sqrt(self.samples.weights[start : start + len(derivative)])
+        return (derivative * weights[:, None, None]).reshape(-1, self.action.dimension)
+
+
+def _flat(model: Any, x: Array) -> Array:
+    return jnp.ravel(model(x))
+
+
+def _jacobian(model: Any, x: Array, mode: Mode) -> Array:
+    transform = jax.jacrev if mode == "reverse" else jax.jacfwd
+    return transform(partial(_flat, model))(x)
+
+
+def derivative_at(model: Any, action: Action, mode: Mode, x: Float[Array, " m"]) -> Float[Array, "n q"]:
+    """L(xi_q, model) at one point, one column a generator. Traceable by JAX."""
+    fields = action.base(x)
+    value = _flat(model, x)
+    if mode == "generators":
+        moved = jax.vmap(lambda v: jax.jvp(partial(_flat, model), (x,), (v,))[1], out_axes=1)(fields)
+    else:
+        moved = _jacobian(model, x, mode) @ fields.T
+    fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+    return moved - fibre.T
+
+
+@eqx.filter_jit
+def _rows(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, tuple[()]]:
+    return jax.vmap(partial(derivative_at, model, action, mode))(points), ()
+
+
+@eqx.filter_jit
+def _values(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, tuple[Array, Array]]:
+    def at(x: Array) -> tuple[Array, tuple[Array, Array]]:
+        value = _flat(model, x)
+        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+        return action.base(x), (value, fibre)
+
+    return jax.vmap(at)(points)
+
+
+@eqx.filter_jit
+def _magnitudes(model: Any, action: Action, points: Float[Array, "b m"]) -> tuple[Array, Array]:
+    mode: Mode = "reverse" if action.fibre_dimension * REVERSE_COST < action.base_dimension else "forward"
+
+    def at(x: Array) -> tuple[Array, Array]:
+        value = _flat(model, x)
+        moved = jnp.abs(_jacobian(model, x, mode)) @ jnp.abs(action.base(x)).T
+        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+        return moved, jnp.abs(fibre).T
+
+    return jax.vmap(at)(points)
+
+
+def of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n q f n"]:
+    """L(xi_q, phi_f e_o) at the samples, for sections whose fibre coordinates lie in ``space``; float64 on the host.
+
+    Axes: sample, fibre coordinate of the row, generator, feature, fibre coordinate of the feature. Linear in both the
+    generator and the section, so enforcing, discovering and promoting all read this one array.
+    """
+    _same_dimension(action, space, samples)
+    points = np.asarray(samples.points, dtype=np.float64)
+    fields = action.fields(points)
+    moved = np.einsum("pfi,pqi->pqf", space.gradients(points), fields)
+    matrices = action.fibre_matrices(points)
+    eye = np.eye(action.fibre_dimension)
+    return np.einsum("pqf,no->pnqfo", moved, eye) - np.einsum("pf,pqno->pnqfo", space.values(points), matrices)
+
+
+def components_of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n g f n"]:
+    """(K_g - 1)(phi_f e_o) at the samples for every component representative g of the action (convention C1)."""
+    _same_dimension(action, space, samples)
+    points = np.asarray(samples.points, dtype=np.float64)
+    n = action.fibre_dimension
+    values = space.values(points)
+    out = np.zeros((len(points), n, len(action.components), space.dimension, n))
+    with jax.enable_x64(True):
+        for k, component in enumerate(action.components):
+            moved = space.values(np.asarray(jax.vmap(component.theta)(jnp.asarray(points))))
+            origin = component.untheta(jnp.zeros(action.fibre_shape, jnp.float64)).ravel()
+            units = jnp.eye(n, dtype=jnp.float64)
+            back = np.asarray(
+                jnp.stack([component.untheta(unit.reshape(action.fibre_shape)).ravel() - origin for unit in units], -1)
+            )
+            out[:, :, k] = np.einsum("pf,no->pnfo", moved, back) - np.einsum("pf,no->pnfo", values, np.eye(n))
+    return out
+
+
+def _same_dimension(action: Action, space: Space, samples: Samples) -> None:
+    if not action.base_dimension == space.input_dimension == samples.dimension:
+        raise IsotropyError(
+            f"action, space and samples must share one base. Got R^{action.base_dimension}, "
+            f"R^{space.input_dimension} and R^{samples.dimension}."
+        )

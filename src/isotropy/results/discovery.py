@@ -1,0 +1,172 @@
+"""What `discover` found: generators, how many, their algebra, the evidence, and the words for all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+from jaxtyping import Float
+
+from ..geometry.grammar import expression
+from ..groups.algebra import LieAlgebra
+from ..numerics.decide import Decision
+from . import store
+
+Terms = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
+"""A generator in parts: for each coordinate, its coefficients and the functions they multiply."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Candidate directions that vanish on every sample: nothing can be said about them from these samples."""
+
+    coefficients: Float[np.ndarray, "u q"]
+    text: tuple[str, ...]
+
+    @property
+    def dimension(self) -> int:
+        """How many independent directions cannot be seen."""
+        return len(self.coefficients)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The symmetries found among q candidate generators.
+
+    ``coefficients`` (d, q) are in the basis of candidates, ``generators`` the same as matrices or coefficient tables,
+    in a sparse readable basis; ``generator_text`` has a line for each. ``spectrum`` holds the singular values of the
+    normalised operator, descending; ``defects`` (d,) how far each generator is from a symmetry, as a fraction of its
+    action. ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
+    ``noise`` is the relative error of the coefficients. ``closure`` is the relative size of brackets that leave the span, ``truncated`` says that brackets leave the
+    candidates themselves (fields of degree two or more), in which case the name is that of the closed part.
+    """
+
+    candidates: int
+    coefficients: Float[np.ndarray, "d q"]
+    generators: np.ndarray
+    generator_text: tuple[str, ...]
+    terms: tuple[Terms, ...]
+    variables: tuple[str, ...]
+    spectrum: Float[np.ndarray, " s"]
+    defects: Float[np.ndarray, " d"]
+    decision: Decision
+    unseen: Unseen
+    algebra: LieAlgebra | None
+    closure: float
+    truncated: bool
+    action: str
+    noise: float
+    remarks: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dimension(self) -> int:
+        """How many independent generators were found."""
+        return len(self.coefficients)
+
+    @property
+    def name(self) -> str:
+        """The name of the algebra found, ``none`` for no generator, ``not closed`` where the span is no algebra."""
+        if self.dimension == 0:
+            return "none"
+        return "not closed" if self.algebra is None else self.algebra.name
+
+    def __str__(self) -> str:
+        count = f"{self.dimension} of {self.candidates} candidate generators"
+        gap = f", gap {self.decision.gap:.1e}" if np.isfinite(self.decision.gap) else ""
+        head = "no symmetry" if self.dimension == 0 else self.name
+        lines = [f"{head}: {count} (verdict: {self.decision.verdict}{gap})"]
+        lines += [f"  {text}" for text in self.generator_text]
+        if self.algebra is not None and self.dimension > 1 and self.algebra.aliases:
+            lines.append(f"also known as: {', '.join(self.algebra.aliases)}")
+        if self.truncated:
+            lines.append("truncated: some brackets leave the candidates; the name is that of the closed part")
+        if self.dimension and self.algebra is None:
+            lines.append(f"not closed under the bracket (relative size outside the span {self.closure:.1e})")
+        if self.unseen.dimension:
+            shown = "; ".join(self.unseen.text[:4]) + ("; …" if self.unseen.dimension > 4 else "")
+            lines.append(f"unseen on these samples: {self.unseen.dimension} direction(s): {shown}")
+        if self.decision.verdict == "cannot tell":
+            lines.append(f"cannot tell: {self.decision.reason}")
+        lines += [f"{remark}" for remark in self.remarks]
+        return "\n".join(lines)
+
+    def to_sympy(self) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+        """Each generator as a dictionary from coordinates to expressions: the velocity of that coordinate."""
+        found = []
+        for generator in self.terms:
+            field_of: dict[sympy.Symbol, sympy.Expr] = {}
+            for variable, parts in generator:
+                total = sum((_number(value) * expression(name, self.variables) for value, name in parts), sympy.Integer(0))
+                field_of[sympy.Symbol(variable)] = sympy.expand(total)
+            found.append(field_of)
+        return tuple(found)
+
+    def plot(self) -> Any:
+        """A Matplotlib figure of the spectrum with its floor and, in two or three dimensions, of the generators."""
+        from ..report.plots import discovery_figure
+
+        return discovery_figure(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the functions themselves, as numbers, text and arrays."""
+        return {
+            "name": self.name,
+            "dimension": self.dimension,
+            "candidates": self.candidates,
+            "coefficients": self.coefficients,
+            "generators": self.generators,
+            "generator_text": list(self.generator_text),
+            "terms": [[[v, [[c, n] for c, n in parts]] for v, parts in g] for g in self.terms],
+            "variables": list(self.variables),
+            "spectrum": self.spectrum,
+            "defects": self.defects,
+            "decision": self.decision.to_dict(),
+            "unseen": {"coefficients": self.unseen.coefficients, "text": list(self.unseen.text)},
+            "algebra": None if self.algebra is None else self.algebra.to_dict(),
+            "closure": self.closure,
+            "truncated": self.truncated,
+            "action": self.action,
+            "noise": self.noise,
+            "remarks": list(self.remarks),
+            "settings": self.settings,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Discovery:
+        """The inverse of `to_dict`."""
+        return cls(
+            candidates=int(record["candidates"]),
+            coefficients=np.asarray(record["coefficients"]),
+            generators=np.asarray(record["generators"]),
+            generator_text=tuple(record["generator_text"]),
+            terms=tuple(tuple((v, tuple((float(c), n) for c, n in parts)) for v, parts in g) for g in record["terms"]),
+            variables=tuple(record["variables"]),
+            spectrum=np.asarray(record["spectrum"]),
+            defects=np.asarray(record["defects"]),
+            decision=Decision.from_dict(record["decision"]),
+            unseen=Unseen(np.asarray(record["unseen"]["coefficients"]), tuple(record["unseen"]["text"])),
+            algebra=None if record["algebra"] is None else LieAlgebra.from_dict(record["algebra"]),
+            closure=float(record["closure"]),
+            truncated=bool(record["truncated"]),
+            action=record["action"],
+            noise=float(record["noise"]),
+            remarks=tuple(record["remarks"]),
+            settings=record["settings"],
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write to ``path``, which ends in .json or .npz."""
+        return store.save(path, "discovery", self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Discovery:
+        """Read what `save` wrote."""
+        return cls.from_dict(store.load(path, "discovery"))
+
+
+def _number(value: float) -> sympy.Expr:
+    return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(value)

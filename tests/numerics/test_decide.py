@@ -1,0 +1,70 @@
+"""How many are zero: the three zones, the zero operator, and the reading of noise."""
+
+import numpy as np
+import pytest
+
+from isotropy.numerics.decide import CLEAR, SEPARATION, Decision, closes, decide, numerical_floor
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-8, 1.0, 1e8, 1e200])
+def test_the_decision_does_not_depend_on_units(scale):
+    values = scale * np.array([1.0, 0.3, 1e-2, 2e-15, 1e-16])
+    answer = decide(values, floor=1e-14 * scale)
+    assert (answer.nullity, answer.verdict) == (2, "certain")
+    assert answer.gap == pytest.approx(1e-2 / 1e-14)
+
+
+def test_the_zero_operator_has_everything_in_its_null_space():
+    answer = decide(np.zeros(4), floor=0.0)
+    assert (answer.nullity, answer.verdict, answer.gap) == (4, "certain", np.inf)
+
+
+def test_no_candidates():
+    assert decide(np.zeros(0), floor=0.0).nullity == 0
+
+
+def test_full_rank_is_certain():
+    answer = decide(np.array([1.0, 0.1]), floor=1e-14)
+    assert (answer.nullity, answer.verdict) == (0, "certain")
+
+
+def test_a_near_miss_is_not_a_zero():
+    assert decide(np.array([1.0, 1e-3, 1e-16]), floor=1e-14).nullity == 1
+
+
+def test_between_the_zones_a_wide_gap_decides_and_a_narrow_one_does_not():
+    floor = 1e-10
+    split = decide(np.array([1.0, 10 * floor, 5 * floor]), floor=floor)
+    assert (split.nullity, split.verdict) == (2, "supported")
+    ladder = decide(np.geomspace(1.0, floor, 12), floor=floor)
+    assert ladder.verdict == "cannot tell"
+    assert "no gap" in ladder.reason
+
+
+def test_noise_above_the_numerical_floor_is_never_certain():
+    answer = decide(np.array([1.0, 0.5, 1e-4]), floor=1e-14, noise=1e-3)
+    assert (answer.nullity, answer.verdict, answer.floor) == (1, "supported", 1e-3)
+
+
+def test_everything_noisy_cannot_be_told():
+    assert decide(np.array([0.9, 0.5, 0.3, 0.1]), floor=1e-14, noise=0.2).verdict == "cannot tell"
+
+
+def test_floor_is_eps_times_size_times_scale():
+    assert numerical_floor(np.float32, 10, 2.0) == np.finfo(np.float32).eps * 20
+    assert numerical_floor(np.float64, 0, 0.0) == 0
+
+
+def test_closure_reads_the_noise():
+    assert closes(1e-7, noise=1e-9, size=10)
+    assert not closes(1e-3, noise=1e-9, size=10)
+
+
+@pytest.mark.parametrize("gap", [np.inf, 12.5])
+def test_decisions_survive_a_dictionary(gap):
+    answer = Decision(2, gap, 1e-12, 0.0, "certain", "because")
+    assert Decision.from_dict(answer.to_dict()) == answer
+
+
+def test_named_thresholds_are_ratios_above_one():
+    assert CLEAR > SEPARATION > 1
