@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +18,9 @@ from ..numerics import readable
 
 if TYPE_CHECKING:
     import sympy
+
+LARGEST_PRODUCT = 200_000
+"""More products of features than this are no space that data can determine."""
 
 Factors = tuple[tuple[str, int], ...]
 """One feature as a product of integer powers of named atoms, sorted by name; the empty product is 1."""
@@ -91,13 +94,17 @@ class Space:
         """The features at p points, in float64 on the host."""
         points = self._points(points)
         with jax.enable_x64(True):
-            return np.asarray(jax.jit(jax.vmap(self))(jnp.asarray(points)))
+            return np.asarray(self._batched[0](jnp.asarray(points)))
 
     def gradients(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p f m"]:
         """The derivatives of the features along each coordinate at p points, in float64 on the host."""
         points = self._points(points)
         with jax.enable_x64(True):
-            return np.asarray(jax.jit(jax.vmap(jax.jacfwd(self)))(jnp.asarray(points)))
+            return np.asarray(self._batched[1](jnp.asarray(points)))
+
+    @cached_property
+    def _batched(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+        return jax.jit(jax.vmap(self)), jax.jit(jax.vmap(jax.jacfwd(self)))
 
     def describe(self, coefficients: Float[np.ndarray, " f"], *, noise: float | None = None) -> str:
         """The function with these coefficients as a line of text.
@@ -126,7 +133,7 @@ class Space:
     @staticmethod
     def from_dict(description: Mapping[str, Any]) -> Space:
         """The space that `to_dict` described."""
-        from . import polynomial  # noqa: F401  (each registers its kind of space)
+        from . import features, fourier, polynomial, rbf  # noqa: F401  (each registers its kind of space)
 
         kind = description.get("kind") if isinstance(description, Mapping) else None
         if kind not in Space._kinds:
@@ -242,6 +249,11 @@ class Product(Space):
     def __init__(self, left: Space, right: Space) -> None:
         _check_same_variables(left, right)
         super().__init__(left.input_dimension, variables=left.variables)
+        if left.dimension * right.dimension > LARGEST_PRODUCT:
+            raise IsotropyError(
+                f"A product of spaces of dimension {left.dimension} and {right.dimension} has more than "
+                f"{LARGEST_PRODUCT} features: lower their degrees."
+            )
         self.left, self.right = left, right
         self._atoms = _merge_atoms((left, right))
         pairs: dict[Factors, tuple[int, int]] = {}
