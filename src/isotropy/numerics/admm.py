@@ -53,15 +53,16 @@ class Outcome:
 class Splitting:
     """One family of problems: a loss and the linear maps of its terms, factorised once for all weights.
 
-    ``term_of`` makes the terms for a strength; only their weights may depend on it.
+    ``grams`` are the matrices K^* K of the terms' maps.
     """
 
-    def __init__(self, loss: Loss, terms: Sequence[Term]) -> None:
+    def __init__(self, loss: Loss, grams: Sequence[np.ndarray]) -> None:
         self.loss = loss
-        grams = [term.gram() for term in terms]
-        # Maps of different size share one penalty only after each is scaled to unit mean square.
-        self.sizes = [np.sqrt(max(float(np.trace(g)), np.finfo(float).tiny) / len(g)) for g in grams]
-        self.gram = sum((g / s**2 for g, s in zip(grams, self.sizes, strict=True)), np.zeros((loss.shape[0],) * 2))
+        self.sizes, self.gram = [1.0] * len(grams), grams[0]
+        if len(grams) > 1:
+            # Maps of different size share one penalty only after each is scaled to unit mean square.
+            self.sizes = [np.sqrt(max(float(np.trace(g)), np.finfo(float).tiny) / len(g)) for g in grams]
+            self.gram = sum((g / s**2 for g, s in zip(grams, self.sizes, strict=True)), np.zeros_like(grams[0]))
         self._step: Step | None = None
 
     @property
@@ -96,8 +97,10 @@ class Splitting:
             w, rho = start.coefficients, start.penalty
             copies, multipliers = list(start.copies), list(start.multipliers)
             images = [t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
-        floor = np.finfo(float).eps * w.size * (
-            sum(t.weight * s * t.norm(v) for t, s, v in zip(terms, sizes, images, strict=True)) + abs(loss.lower)
+        floor = (
+            np.finfo(float).eps
+            * w.size
+            * (sum(t.weight * s * t.norm(v) for t, s, v in zip(terms, sizes, images, strict=True)) + abs(loss.lower))
         )
         best: tuple[Certificate, np.ndarray] | None = None
         converged, balance, since, count = False, BALANCE, 0, 0
@@ -117,10 +120,7 @@ class Splitting:
             images = [t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
             primal = sum(float(((v - x) ** 2).sum()) for v, x in zip(images, copies, strict=True))
             if count % CHECK == 0 or count == iterations:
-                duals = [
-                    (rho / s) * (v - x + u)
-                    for s, v, x, u in zip(sizes, images, copies, multipliers, strict=True)
-                ]
+                duals = [(rho / s) * (v - x + u) for s, v, x, u in zip(sizes, images, copies, multipliers, strict=True)]
                 found = certify(loss, terms, w, duals)
                 if best is None or found.gap < best[0].gap:
                     best = (found, w)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .losses import Interpolation, Loss
+from .interpolation import Interpolation
+from .losses import Loss
 from .terms import Term
 
 

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from ..errors import IsotropyError, IsotropyWarning
 from .admm import Splitting, State
 from .certificate import Certificate, certify
-from .losses import Interpolation, Loss
+from .interpolation import Interpolation
+from .losses import Loss
 from .matrix_map import MatrixMap
 from .terms import Entries, Group, Nuclear, Term, checked_weight
 
@@ -60,6 +61,7 @@ class Family:
     """All problems ``loss(w) + strength ||A(w)||_* + sparsity ||w||_1 + sum_j weights_j ||D_j w||`` with one loss.
 
     What can be factorised once is: a path over strengths, or a search over the number of samples, pays for it once.
+    ``gram`` is ``operator.gram()`` where it is known already.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Family:
         self._others = others
         self._gram = operator.gram() if gram is None else gram
         self._splittings: dict[bool, Splitting] = {}
+        self._kernel_answer: tuple[np.ndarray, float, np.ndarray] | None = None
 
     def largest_strength(self) -> float:
         """A strength from which on the penalised part is zero: the coefficients stay where the operator vanishes.
@@ -94,6 +97,11 @@ class Family:
         return float(self._symmetric()[1])
 
     def _symmetric(self) -> tuple[np.ndarray, float, np.ndarray]:
+        if self._kernel_answer is None:
+            self._kernel_answer = self._solve_in_kernel()
+        return self._kernel_answer
+
+    def _solve_in_kernel(self) -> tuple[np.ndarray, float, np.ndarray]:
         """The best coefficients in the operator's kernel, the strength that keeps them there, and the dual point."""
         values, vectors = scipy.linalg.eigh(self._gram)
         zero = values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)
@@ -127,13 +135,14 @@ class Family:
                 w = loss.minimise()
                 return Solution(w, strength, certify(loss, [], w, []), 0, True)
             if not isinstance(loss, Interpolation):
-                w, enough, dual = self._symmetric_cached()
+                w, enough, dual = self._symmetric()
                 if strength >= enough:
                     return Solution(w, strength, certify(loss, [nuclear], w, [dual]), 0, True)
         terms: list[Term] = ([nuclear] if strength > 0 else []) + self._others
         splitting = self._splittings.get(strength > 0)
         if splitting is None:
-            splitting = self._splittings[strength > 0] = Splitting(loss, terms)
+            grams = ([self._gram] if strength > 0 else []) + [term.gram() for term in self._others]
+            splitting = self._splittings[strength > 0] = Splitting(loss, grams)
         found = splitting.solve(terms, tolerance=tolerance, iterations=iterations, start=start)
         answer = Solution(
             found.coefficients, strength, found.certificate, found.iterations, found.converged, found.state
@@ -147,11 +156,6 @@ class Family:
                 stacklevel=2,
             )
         return answer
-
-    def _symmetric_cached(self) -> tuple[np.ndarray, float, np.ndarray]:
-        if not hasattr(self, "_kernel_answer"):
-            self._kernel_answer = self._symmetric()
-        return self._kernel_answer
 
 
 def minimise(
@@ -171,7 +175,7 @@ def minimise(
     ``loss`` is a `LeastSquares`, an `Interpolation` (then the norm alone is minimised) or a `Smooth`; ``groups``
     holds the matrices D_j. Stops on a relative duality gap of ``tolerance``.
 
-    >>> from isotropy.numerics.losses import Interpolation
+    >>> from isotropy.numerics.interpolation import Interpolation
     >>> operator = MatrixMap.dense(np.eye(3).reshape(3, 1, 3))
     >>> answer = minimise(Interpolation(np.array([[1.0, 1.0, 0.0]]), np.array([2.0])), operator)
     >>> print(answer.coefficients[:, 0].round(6), answer.converged)

@@ -1,4 +1,4 @@
-"""Smooth convex losses of coefficients, and the constraint that data be met exactly.
+"""Smooth convex losses of coefficients.
 
 Each knows its value and gradient, a number below which it never falls, and how to take the step that splitting
 methods ask of it: minimise ``loss(w) + rho/2 <w, H w> - rho <b, w>`` for a fixed matrix H and many ``rho`` and ``b``.
@@ -46,7 +46,7 @@ class LeastSquares:
     """
 
     def __init__(self, design: Any, targets: Any, *, weights: Any = None) -> None:
-        self.design, self.targets = _pairs(design, targets)
+        self.design, self.targets = pairs(design, targets)
         n = len(self.design)
         self.weights = np.full(n, 1.0 / n) if weights is None else _weights(weights, n)
         self.shape = (self.design.shape[1], self.targets.shape[1])
@@ -101,109 +101,6 @@ class LeastSquares:
         return self._best
 
 
-class Interpolation:
-    """The constraint ``design w = targets``: value 0 where it holds.
-
-    One factorisation serves the first n rows for every n from ``smallest`` up (`first`), as a search for the number
-    of samples needs. Rows must be independent unless ``smallest`` is left out; dependent ones are then merged.
-    Raises `IsotropyError` when no coefficients meet the data to rounding.
-    """
-
-    lower = 0.0
-
-    def __init__(self, design: Any, targets: Any, *, smallest: int | None = None) -> None:
-        rows, right = _pairs(design, targets)
-        n, f = rows.shape
-        eps = np.finfo(float).eps
-        self._all = (rows, right)
-        self._family = smallest is not None
-        if n > f or not self._family:
-            rows, right = _independent(rows, right)
-        self.shape = (f, right.shape[1])
-        self._orthogonal, triangle = np.linalg.qr(rows.T, mode="complete")
-        triangle = triangle[: len(rows)]
-        diagonal = np.abs(np.diag(triangle))
-        if len(rows) and diagonal.min() <= eps * f * diagonal.max():
-            raise IsotropyError(
-                f"`design` has {len(rows)} rows of rank below that, so its sizes cannot share a factorisation: "
-                f"leave out `smallest`, or use other sample points."
-            )
-        self._lead = scipy.linalg.solve_triangular(triangle, right, trans="T")
-        self._smallest = max(1, len(rows) if smallest is None else min(smallest, len(rows)))
-        self.size = len(rows)
-        self._shared: dict[str, np.ndarray] = {}
-
-    def first(self, n: int) -> Interpolation:
-        """The constraint by the first n rows alone; what has been factorised is shared."""
-        if not self._family or not self._smallest <= n <= len(self._lead):
-            raise IsotropyError(
-                f"`n` must lie between `smallest`={self._smallest} and {len(self._lead)} rows, with `smallest` given. "
-                f"Got {n}."
-            )
-        part = object.__new__(Interpolation)
-        part.__dict__.update(self.__dict__)
-        part.size = n
-        return part
-
-    def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
-        """Zero, and no gradient: the constraint is met by construction."""
-        return 0.0, np.zeros_like(w)
-
-    def tangent(self, vector: np.ndarray) -> np.ndarray:
-        """The part of ``vector`` (f, c) along the directions that the constraint leaves free."""
-        free = self._orthogonal[:, self.size :]
-        return free @ (free.T @ vector)
-
-    def curvature(self) -> float:
-        """One: a constraint has no scale of its own."""
-        return 1.0
-
-    def prepare(self, gram: np.ndarray) -> Step:
-        """A reverse Cholesky factor of H in the basis of the rows serves every size at once."""
-        n, f = self.size, self.shape[0]
-        base = self._orthogonal[:, :n] @ self._lead[:n]
-        if n == f:
-            return lambda rho, b, start: base
-        if self._shared.get("gram") is not gram:
-            turned = self._orthogonal.T @ (gram @ self._orthogonal)
-            self._shared.update(gram=gram, turned=turned)
-            self._shared.pop("factor", None)
-            block = turned[self._smallest :, self._smallest :]
-            floor = np.finfo(float).eps * f * max(np.abs(np.diag(block)).max(initial=0.0), 0.0)
-            try:
-                lower = np.linalg.cholesky(block[::-1, ::-1])
-                if np.diag(lower).min() ** 2 > floor:
-                    self._shared["factor"] = np.ascontiguousarray(lower[::-1, ::-1])
-            except np.linalg.LinAlgError:
-                pass  # singular: the pseudo-inverse below takes over
-        turned = self._shared["turned"]
-        if "factor" in self._shared:
-            corner = self._shared["factor"][n - self._smallest :, n - self._smallest :]
-            inverse = scipy.linalg.solve_triangular(corner, np.eye(f - n), check_finite=False)
-            inverse = inverse.T @ inverse
-        else:
-            inverse = scipy.linalg.pinvh(turned[n:, n:])
-        free = self._orthogonal[:, n:]
-        transposed = np.ascontiguousarray(free.T)
-        offset = turned[n:, :n] @ self._lead[:n]
-
-        def step(rho: float, b: np.ndarray, start: np.ndarray) -> np.ndarray:
-            return base + free @ (inverse @ (transposed @ b - offset))
-
-        return step
-
-    def restrict(self, basis: np.ndarray) -> Interpolation:
-        """The same constraint on coefficients ``basis @ v``; raises where no v can meet it."""
-        rows, right = self._all
-        if self._family:
-            rows, right = rows[: self.size], right[: self.size]
-        return Interpolation(rows @ basis, right)
-
-    def minimise(self) -> np.ndarray:
-        """The interpolant of least norm."""
-        return self._orthogonal[:, : self.size] @ self._lead[: self.size]
-
-
 class Smooth:
     """Any smooth convex loss, from a function that gives its value and gradient at coefficients (f, c).
 
@@ -226,7 +123,7 @@ class Smooth:
     @classmethod
     def logistic(cls, design: Any, labels: Any) -> Smooth:
         """The mean of ``log(1 + exp(-y t))`` over labels y = -1, 1 and predictions t = design @ w."""
-        design, labels = _pairs(design, labels)
+        design, labels = pairs(design, labels)
         if not np.isin(labels, (-1.0, 1.0)).all():
             raise IsotropyError("`labels` must be -1 or 1. Got other values: map the two classes to -1 and 1.")
 
@@ -240,7 +137,7 @@ class Smooth:
     @classmethod
     def huber(cls, design: Any, targets: Any, *, width: float = 1.0) -> Smooth:
         """The mean Huber loss of the residuals: quadratic within ``width``, linear outside."""
-        design, targets = _pairs(design, targets)
+        design, targets = pairs(design, targets)
         if not width > 0:
             raise IsotropyError(f"The 'width' parameter of huber must be positive. Got {width!r} instead.")
 
@@ -354,11 +251,14 @@ class Smooth:
         return self.prepare(np.zeros((self.shape[0], self.shape[0])))(1.0, zero, zero)
 
 
-def _pairs(design: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+def pairs(design: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The checked design (n, f) and targets as (n, c)."""
     design = validate.array(design, "design", ndim=2).astype(np.float64)
     targets = validate.array(targets, "targets", ndim=(1, 2)).astype(np.float64)
     if len(targets) != len(design):
-        raise IsotropyError(f"`targets` must have one row for each of the {len(design)} of `design`. Got {len(targets)}.")
+        raise IsotropyError(
+            f"`targets` must have one row for each of the {len(design)} of `design`. Got {len(targets)}."
+        )
     return design, targets.reshape(len(targets), -1)
 
 
@@ -367,21 +267,3 @@ def _weights(weights: Any, n: int) -> np.ndarray:
     if (weights < 0).any() or not weights.any():
         raise IsotropyError("`weights` must be non-negative and not all zero.")
     return weights
-
-
-def _independent(rows: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthogonal rows that state the same constraints; refuses constraints that contradict each other."""
-    left, values, basis = np.linalg.svd(rows, full_matrices=False)
-    eps = np.finfo(float).eps
-    kept = values > eps * max(rows.shape) * values.max(initial=0.0)
-    reduced = left[:, kept].T @ right
-    residual = right - left[:, kept] @ reduced
-    # Data that were themselves computed carry errors of eps times the size of the terms that were summed for them.
-    scale = np.abs(right).max(initial=0.0) + np.linalg.norm(rows) * np.abs(reduced / values[kept][:, None]).max(initial=0.0)
-    worst = np.abs(residual).max(initial=0.0)
-    if worst > eps * max(rows.shape) * scale:
-        raise IsotropyError(
-            f"No coefficients meet all {len(rows)} constraints: the best miss one by {worst:.2g}, and only "
-            f"{int(kept.sum())} of them are independent. Use a larger space, or a `strength` instead of `exact=True`."
-        )
-    return values[kept][:, None] * basis[kept], reduced

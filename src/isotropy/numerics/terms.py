@@ -98,7 +98,7 @@ class Group:
         return self._transposed @ value
 
     def gram(self) -> np.ndarray:
-        product = self._transposed @ self.matrix
+        product: Any = self._transposed @ self.matrix
         return product.toarray() if scipy.sparse.issparse(product) else product
 
     def norm(self, value: np.ndarray) -> float:
