@@ -157,9 +157,9 @@ class LieAlgebra:
         self._to_frame = frame
         self._from_frame = np.linalg.inv(frame)
         self._frame_constants = structure.change_basis(values, frame, self._from_frame)
-        stretch = np.linalg.svd(frame, compute_uv=False)
-        grown = stretch[0] ** 2 / stretch[-1] if q else 1.0
-        self._floor = float(max(eps * q, (eps * size + noise) * np.sqrt(max(q, 1)) * grown))
+        # independent errors of one entry each, carried to the frame, as the largest singular value of all of them
+        stretch = 2 * np.linalg.norm(frame) ** 2 * np.linalg.norm(self._from_frame) / np.sqrt(max(q, 1))
+        self._floor = float(max(eps * q, (eps * size + noise) * stretch))
         self._closure = Closure(0.0, None if q < 2 else (0, 1), self._floor)
         return self
 
@@ -381,10 +381,11 @@ class LieAlgebra:
                 f"a span of dimension {self.dimension} that is no algebra: [{self.labels[i]}, {self.labels[j]}] "
                 f"leaves it by {self._closure.residual:.2e}",
             )
-        frame = None
-        if self._matrices is not None:
-            frame = np.tensordot(self._to_frame, self._matrices, axes=(1, 0))
-        return identify(self._frame_constants, frame, noise=self._floor, balanced=True)
+        return self.identity(self._matrices)
+
+    def identity(self, matrices: Any = None) -> Identity:
+        """Name, aliases and description, with ``matrices`` telling what a one-dimensional algebra does."""
+        return identify(self._frame_constants, matrices, noise=self._floor, balanced=True)
 
     @property
     def name(self) -> str:

@@ -7,34 +7,28 @@ orthonormal array of rows, shape (k, q).
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy import linalg
+from scipy.sparse.csgraph import connected_components
+
+from ..numerics.decide import decide
 
 EPS = float(np.finfo(np.float64).eps)
 
 
 def numerical_rank(singular: np.ndarray, floor: float, scale: float = 1.0) -> int:
-    """How many singular values are not zero, for errors of size ``floor`` in entries of size ``scale``.
-
-    What lies below ``floor * scale`` is zero and what lies above ``sqrt(floor) * scale`` is not: chained
-    computations lose at most half of the digits. In between the widest gap decides.
-    """
-    low = max(floor, EPS * max(len(singular), 1)) * scale
-    high = np.sqrt(low / scale) * scale
-    values = np.sort(np.maximum(singular, low))[::-1]
-    sure = int((values > high).sum())
-    doubtful = values[values > low]
-    if len(doubtful) == sure:
-        return sure
-    ladder = np.concatenate([[max(high, values[sure - 1] if sure else high)], doubtful[sure:], [low]])
-    return sure + int(np.argmax(ladder[:-1] / ladder[1:]))
+    """How many singular values are not zero, for errors of size ``floor`` in entries of size ``scale``."""
+    level = max(floor, EPS * max(len(singular), 1)) * scale
+    return len(singular) - decide(singular, floor=level).nullity
 
 
 def null_space(a: np.ndarray, floor: float, scale: float = 1.0) -> np.ndarray:
     """Orthonormal rows spanning the x with ``a @ x = 0``."""
     columns = a.shape[1]
     if a.shape[0] > 2 * columns:  # the triangular factor has the same null space and is small
-        a = np.linalg.qr(a, mode="r")
+        a = np.asarray(np.linalg.qr(a, mode="r"))
     if a.size == 0:
         return np.eye(columns)
     _, singular, right = np.linalg.svd(a, full_matrices=True)
@@ -46,7 +40,7 @@ def row_space(a: np.ndarray, floor: float, scale: float = 1.0) -> np.ndarray:
     if a.size == 0:
         return np.zeros((0, a.shape[1]))
     if a.shape[0] > 2 * a.shape[1]:
-        a = np.linalg.qr(a, mode="r")
+        a = np.asarray(np.linalg.qr(a, mode="r"))
     _, singular, right = np.linalg.svd(a, full_matrices=False)
     return right[: numerical_rank(singular, floor, scale)]
 
@@ -169,7 +163,7 @@ def levi_factor(c: np.ndarray, floor: float, rad: np.ndarray) -> np.ndarray:
     if len(layers[-1]):
         layers.append(np.zeros((0, c.shape[0])))
     first, second = np.triu_indices(s, 1)
-    for upper, under in zip(layers[:-1], layers[1:], strict=True):
+    for upper, under in itertools.pairwise(layers):
         layer = upper if len(under) == 0 else null_space(under @ upper.T, EPS) @ upper
         d = len(layer)
         action = brackets(c, lifted, layer) @ layer.T  # (s, d, d): [x_i, l_a] = sum_b action[i, a, b] l_b
@@ -178,11 +172,13 @@ def levi_factor(c: np.ndarray, floor: float, rad: np.ndarray) -> np.ndarray:
         system = np.zeros((pairs, d, s, d))
         every = np.arange(pairs)
         # unknown y_i = sum_a Y[i, a] l_a: [x_i, y_j] - [x_j, y_i] - sum_k c_ijk y_k = -residual_ij
-        np.add.at(system, (every, slice(None), second), action[first].transpose(0, 2, 1))
-        np.add.at(system, (every, slice(None), first), -action[second].transpose(0, 2, 1))
+        system[every, :, second] += action[first].transpose(0, 2, 1)
+        system[every, :, first] -= action[second].transpose(0, 2, 1)
         system -= np.einsum("pk,ab->pakb", quotient[first, second], np.eye(d))
         right = -residual[first, second].reshape(-1)
-        solution = linalg.lstsq(system.reshape(pairs * d, s * d), right, lapack_driver="gelsy", cond=floor)[0]
+        # inner derivations solve the homogeneous system; errors must not make them look like unknowns
+        cut = min(np.sqrt(floor), floor * s * d)
+        solution = np.linalg.lstsq(system.reshape(pairs * d, s * d), right, rcond=cut)[0]
         lifted = lifted + solution.reshape(s, d) @ layer
     return lifted
 
@@ -200,23 +196,11 @@ def simple_ideals(c: np.ndarray, floor: float, *, seed: int = 0) -> list[np.ndar
     x = np.random.default_rng(seed).standard_normal(q)
     values, vectors = np.linalg.eig(adjoint(c, x))
     v = vectors[:, np.argmax(np.abs(values))]
-    ideal = generated_ideal(c, np.stack([v.real, v.imag]), floor)
+    ideal = generated_ideal(c, np.stack([np.real(v), np.imag(v)]), floor)
     if len(ideal) == q:
         return [np.eye(q)]
     rest = null_space(ideal @ form, floor)
     return [ideal] + [part @ rest for part in simple_ideals(change_basis(c, rest, rest.T), floor, seed=seed + 1)]
-
-
-def centroid(c: np.ndarray, floor: float) -> np.ndarray:
-    """All linear T with T[x, y] = [Tx, y], shape (k, q, q), acting on columns. Costs O(q^6)."""
-    q = c.shape[0]
-    ads = c.transpose(0, 2, 1)  # ads[i] is ad e_i
-    eye = np.eye(q)
-    triangle = np.zeros((0, q * q))
-    for a in ads:  # T a - a T = 0 with T flattened by rows
-        rows = np.kron(eye, a.T) - np.kron(a, eye)
-        triangle = np.linalg.qr(np.concatenate([triangle, rows]), mode="r")
-    return null_space(triangle, floor).reshape(-1, q, q)
 
 
 def indecomposable_summands(c: np.ndarray, floor: float, *, seed: int = 0) -> list[np.ndarray]:
@@ -234,7 +218,7 @@ def indecomposable_summands(c: np.ndarray, floor: float, *, seed: int = 0) -> li
     # the part of the Levi factor that does not see the radical is an ideal of its own
     outside = centralizer(c, rad, floor)
     blind = bracket_space(c, outside, outside, floor)
-    if 0 < len(blind):
+    if len(blind):
         rest = centralizer(c, blind, floor)
         ideals = [part @ blind for part in simple_ideals(change_basis(c, blind, blind.T), floor, seed=seed)]
         return ideals + [part @ rest for part in indecomposable_summands(change_basis(c, rest, rest.T), floor)]
@@ -242,47 +226,64 @@ def indecomposable_summands(c: np.ndarray, floor: float, *, seed: int = 0) -> li
     if len(derived) == 0:
         return [row[None] for row in np.eye(q)]
     centre = null_space(c.transpose(1, 2, 0).reshape(-1, q), floor)
-    # central lines outside [g, g] split off; any complement that contains [g, g] and not them is an ideal
-    loose = null_space(derived @ centre.T, floor) if len(centre) else np.zeros((0, 0))
     joint = row_space(np.concatenate([derived, centre]), floor)
     free = len(joint) - len(derived)
-    if free:
+    if free:  # central lines outside [g, g] split off: any complement that contains [g, g] and not them is an ideal
         seen = centre - centre @ derived.T @ derived
-        directions = np.linalg.svd(seen.T, full_matrices=False)[0][:, :free].T  # span of centre modulo [g, g]
-        coefficients = np.linalg.pinv(seen.T) @ directions.T
-        lines = coefficients.T @ centre
-        rest = null_space(directions, EPS)
+        directions = np.linalg.svd(seen, full_matrices=False)[2][:free]
+        lines = np.linalg.pinv(seen.T) @ directions.T
+        lines = lines.T @ centre
+        rest = complement(directions)
         parts = indecomposable_summands(change_basis(c, rest, rest.T), floor)
         return [part @ rest for part in parts] + [line[None] / np.linalg.norm(line) for line in lines]
-    del loose
-    basis = centroid(c, floor)
-    generic = np.tensordot(np.random.default_rng(seed).standard_normal(len(basis)), basis, axes=(0, 0))
-    return primary_components(generic, floor)
+    random = np.random.default_rng(seed)
+    for count in (3, q):  # a few generic elements nearly always have the commutant of all
+        weights = random.standard_normal((count, q)) if count < q else np.eye(q)
+        basis = centroid(c, weights, floor)
+        generic = np.tensordot(random.standard_normal(len(basis)), basis, axes=(0, 0))
+        parts = primary_components(generic, floor)
+        if all(len(bracket_space(c, a, b, floor)) == 0 for a, b in itertools.combinations(parts, 2)):
+            break
+    return parts
+
+
+def centroid(c: np.ndarray, elements: np.ndarray, floor: float) -> np.ndarray:
+    """All linear T with T[x, y] = [x, Ty] for x among ``elements``, shape (k, q, q), acting on columns.
+
+    Costs O(q^6) an element.
+    """
+    q = c.shape[0]
+    eye = np.eye(q)
+    triangle = np.zeros((0, q * q))
+    for x in elements:  # T ad x - ad x T = 0 with T flattened by rows
+        ad = adjoint(c, x)
+        rows = (np.kron(eye, ad.T) - np.kron(ad, eye)) / max(np.linalg.norm(x), 1.0)
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    return null_space(triangle, floor).reshape(-1, q, q)
 
 
 def primary_components(a: np.ndarray, floor: float) -> list[np.ndarray]:
     """The real invariant subspaces of ``a`` that belong to its clusters of eigenvalues and their conjugates."""
-    q = len(a)
-    triangular, unitary = linalg.schur(a, output="complex")
-    values = np.diag(triangular)
-    # a defective eigenvalue of multiplicity m moves by the m-th root of the error: two thirds of a digit per step
-    radius = np.sqrt(np.sqrt(max(floor, EPS * q))) * max(1.0, float(np.abs(values).max(initial=0.0)))
-    upper = np.stack([values.real, np.abs(values.imag)], axis=1)
+    values = np.linalg.eigvals(a)
+    # errors move a defective eigenvalue of multiplicity m by their m-th root; generic distinct ones lie further apart
+    radius = max(floor, EPS * len(a)) ** 0.25 * np.abs(values).max()
+    upper = np.stack([np.real(values), np.abs(np.imag(values))], axis=1)
     near = np.linalg.norm(upper[:, None] - upper[None], axis=-1) < radius
-    labels = np.arange(q)
-    for _ in range(q):
-        labels = np.array([labels[row].min() for row in near])
-    del unitary
+    count, labels = connected_components(near)
+    if count == 1:
+        return [np.eye(len(a))]
+    centres = np.stack([upper[labels == label].mean(axis=0) for label in range(count)])
     parts = []
-    for label in np.unique(labels):
-        chosen = upper[labels == label].mean(axis=0)
+    for label in range(count):
 
-        def inside(value: complex, centre: np.ndarray = chosen) -> bool:
-            return bool(np.hypot(value.real - centre[0], abs(value.imag) - centre[1]) < radius * q)
+        def inside(value: complex, label: int = label) -> bool:
+            return int(np.hypot(*(centres - [value.real, abs(value.imag)]).T).argmin()) == label
 
-        _, vectors, count = linalg.schur(a, output="complex", sort=inside)
-        span = vectors[:, :count].T
-        parts.append(row_space(np.concatenate([span.real, span.imag]), np.sqrt(EPS)))
+        schur = linalg.schur(a, output="complex", sort=inside)
+        span = np.asarray(schur[1])[:, : int((labels == label).sum())].T
+        # the span and its conjugate are the same space, so that half of these singular values vanish
+        both = np.linalg.svd(np.concatenate([np.real(span), np.imag(span)]), full_matrices=False)[2]
+        parts.append(both[: len(span)])
     return parts
 
 
