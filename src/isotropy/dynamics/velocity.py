@@ -1,0 +1,107 @@
+"""Velocities of sampled motions by splines, each with an estimate of its own error.
+
+Interpolating splines of degree 3, 5 and 7 and a smoothing spline compete: each is fitted to every other sample and
+judged by how well it predicts the rest. Clean data choose a high degree, noisy data the smoothing spline. The error
+of the velocity is the difference to a lesser fit of the same data (two degrees lower; for the smoothing spline, the
+one through every other sample), which is larger than the error itself wherever the fit is any good.
+
+Source: scipy.interpolate, `make_interp_spline` and `make_smoothing_spline` (generalised cross-validation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.interpolate import BSpline, make_interp_spline, make_smoothing_spline
+
+from ..errors import IsotropyError
+
+SHORTEST = 12
+"""Samples that a stretch needs: six to fit, six to judge."""
+
+GAP = 20.0
+"""A step this many times the median one is a gap, over which no spline is drawn."""
+
+DEGREES = (7, 5, 3)
+SMOOTHING = 0
+"""Stands for the smoothing spline among the degrees."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Velocities (k, m) and errors (k, m) of the rows ``kept`` of p; ``dropped`` counts rows in too short stretches."""
+
+    velocities: Float[np.ndarray, "k m"]
+    errors: Float[np.ndarray, "k m"]
+    kept: Bool[np.ndarray, " p"]
+    method: str
+    dropped: int
+
+
+def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: tuple[Any, ...]) -> Estimate:
+    """Velocities of motions sorted by ``index`` and time. Cost: a few banded solves per motion and coordinate."""
+    stretches = _stretches(times, index)
+    usable = [rows for rows in stretches if len(rows) >= SHORTEST]
+    if not usable:
+        longest = max(stretches, key=len)
+        where = "" if labels == (None,) else f" (that of motion {labels[index[longest[0]]]!r})"
+        raise IsotropyError(
+            f"Velocities need at least {SHORTEST} samples without a gap. The longest stretch{where} has "
+            f"{len(longest)}: pass more samples, or `velocities=`."
+        )
+    shortest = min(len(rows) for rows in usable)
+    degrees = [degree for degree in DEGREES if shortest >= 2 * (degree + 1)] + [SMOOTHING]
+    scale = states.std(axis=0)
+    scale[scale == 0] = 1.0
+    misses = [sum(_miss(times[rows], states[rows] / scale, degree) for rows in usable) for degree in degrees]
+    degree = degrees[int(np.argmin(misses))]
+    kept = np.zeros(len(times), dtype=bool)
+    velocities, errors = np.zeros_like(states), np.zeros_like(states)
+    for rows in usable:
+        t, z = times[rows], states[rows]
+        velocities[rows] = _fit(t, z, degree).derivative()(t)
+        errors[rows] = velocities[rows] - _lesser(t, z, degree).derivative()(t)
+        trim = max(3, len(rows) // 20) if degree == SMOOTHING else (degree + 1) // 2
+        kept[rows[trim:-trim]] = True
+    method = "smoothing splines" if degree == SMOOTHING else f"interpolating splines of degree {degree}"
+    dropped = len(times) - sum(len(rows) for rows in usable)
+    return Estimate(velocities[kept], errors[kept], kept, method, dropped)
+
+
+def _stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
+    """Rows of each motion, cut at its gaps."""
+    cuts = []
+    for motion in np.unique(index):
+        rows = np.flatnonzero(index == motion)
+        steps = np.diff(times[rows])
+        breaks = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if len(steps) else []
+        cuts.extend(np.split(rows, breaks))
+    return cuts
+
+
+def _miss(t: np.ndarray, z: np.ndarray, degree: int) -> float:
+    """Squared error at the odd samples of the fit to the even ones, the outer tenth at each end left out."""
+    margin = max(1, len(t) // 10)
+    odd = np.arange(len(t))[margin:-margin]
+    odd = odd[odd % 2 == 1]
+    return float(((_fit(t[::2], z[::2], degree)(t[odd]) - z[odd]) ** 2).sum())
+
+
+def _fit(t: np.ndarray, z: np.ndarray, degree: int) -> BSpline:
+    if degree == SMOOTHING:
+        # The penalty is solved for in units of the mean step, where it is well conditioned.
+        step = (t[-1] - t[0]) / (len(t) - 1)
+        return _rescaled(make_smoothing_spline((t - t[0]) / step, z, axis=0), t[0], step)
+    return make_interp_spline(t, z, k=degree, axis=0)
+
+
+def _rescaled(spline: BSpline, origin: float, step: float) -> BSpline:
+    """The same curve as a function of t instead of (t - origin) / step."""
+    return BSpline(spline.t * step + origin, spline.c, spline.k, axis=spline.axis)
+
+
+def _lesser(t: np.ndarray, z: np.ndarray, degree: int) -> BSpline:
+    return _fit(t[::2], z[::2], degree) if degree == SMOOTHING else _fit(t, z, max(degree - 2, 2))
