@@ -34,9 +34,7 @@ SIZES = 32
 """Samples on which the size of the terms of L before they cancel is measured."""
 
 
-def discover(
-    model: Any, action: Action, samples: Samples | None = None, *, batch_size: int | None = None
-) -> Discovery:
+def discover(model: Any, action: Action, samples: Samples | None = None, *, batch_size: int | None = None) -> Discovery:
     """Find every candidate generator that leaves ``model`` unchanged.
 
     ``model`` is a function of one point (JAX traceable: a plain function, an Equinox module, a right-hand side, a
@@ -56,7 +54,8 @@ def discover(
     """
     if not isinstance(action, Action):
         raise IsotropyError(
-            f"`action` says how the candidates act, for example `iso.Action(groups.GL(3))`. Got {type(action).__name__}."
+            f"`action` says how the candidates act. Got {type(action).__name__}: "
+            f"pass for example `iso.Action(groups.GL(3))`."
         )
     if isinstance(model, Data):
         if samples is not None:
@@ -214,7 +213,7 @@ def _answer(view: _View, full: Spectrum, decision: Decision, *, remarks: tuple[s
         generators=action.generators(found),
         generator_text=tuple(action.describe(row, noise=noise) for row in found),
         terms=tuple(action.terms(row) for row in found),
-        variables=action.variables,
+        variables=action.variables + action.outputs,
         spectrum=full.values,
         defects=defects,
         decision=decision,
@@ -273,5 +272,3 @@ def _scaling_law(action: Action, found: np.ndarray, noise: float) -> tuple[str, 
         f"scaling law: ({inside}) → s ({inside}) takes ({outside}) → s^p ({outside}) with p = {shown}; if these are "
         f"positions and accelerations, period ~ s^((1−p)/2) = s^({exponent})",
     )
-
-

@@ -233,7 +233,8 @@ class Action:
         if isinstance(self.value_motion, Linear):
             if np.any(self.value_motion.offsets):
                 raise IsotropyError(
-                    "a space of functions into positions is not linear under translations: use `vector` for the outputs."
+                    "a space of functions into positions is not linear under translations: "
+                    "use `vector` for the outputs."
                 )
             return np.broadcast_to(self.value_motion.matrices, (len(points), self.dimension, n, n))
 

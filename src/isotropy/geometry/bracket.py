@@ -81,7 +81,7 @@ def _matrix_brackets(
 
 def _real(values: np.ndarray, axes: int) -> np.ndarray:
     flat = values.reshape(*values.shape[:axes], -1)
-    return np.concatenate([flat.real, flat.imag], axis=-1) if np.iscomplexobj(flat) else flat
+    return np.concatenate([np.real(flat), np.imag(flat)], axis=-1) if np.iscomplexobj(flat) else flat
 
 
 def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tu
 
 def _project(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The orthogonal projection of ``targets`` (…, k) on the span of ``rows``."""
-    left, values, right = np.linalg.svd(rows, full_matrices=False)
+    _, values, right = np.linalg.svd(rows, full_matrices=False)
     kept = right[values > np.finfo(np.float64).eps * max(rows.shape) * values[:1].max(initial=0.0)]
     return (targets @ kept.T) @ kept
 

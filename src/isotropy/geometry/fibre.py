@@ -39,9 +39,10 @@ class Linear:
 class Tensor:
     """Tensors of type (upper, lower) and density weight ``weight``, moved by the derivative of ``motion``.
 
-    DX acts on every upper index and -DX^T on every lower one; a density of weight w adds ``-w div X``. With a ``factor``
-    space further candidates follow those of the motion: its functions phi, which act by A u = phi(x) u and move no
-    point. A zero of the Lie derivative is then a symmetry up to the factor phi, such as a conformal field of a metric.
+    DX acts on every upper index and -DX^T on every lower one; a density of weight w adds ``-w div X``. With a
+    ``factor`` space further candidates follow those of the motion: its functions phi, which act by A u = phi(x) u and
+    move no point. A zero of the Lie derivative is then a symmetry up to the factor phi, such as a conformal field of
+    a metric.
     """
 
     def __init__(

@@ -92,15 +92,13 @@ def decide(values: Float[np.ndarray, " q"], *, floor: float, noise: float = 0.0)
     best = max(options, key=lambda count: _gap(values, count, level))
     gap = _gap(values, best, level)
     if np.isfinite(gap) and gap >= SEPARATION:
-        return Decision(
-            best, gap, level, noise, "supported",
-            f"{best} singular values lie within {CLEAR:.0e} of the floor, {gap:.1e} below the next",
-        )  # fmt: skip
-    return Decision(
-        below, _gap(values, below, level), level, noise, "cannot tell",
-        f"{grey} singular value(s) lie within {CLEAR:.0e} of the floor with no gap to set them apart: "
-        + ("take float64 samples, or more of them" if noise <= floor else "more samples, less noise or a better fit would help"),
-    )  # fmt: skip
+        reason = f"{best} singular values lie within {CLEAR:.0e} of the floor, {gap:.1e} below the next"
+        return Decision(best, gap, level, noise, "supported", reason)
+    remedy = (
+        "take float64 samples, or more" if noise <= floor else "more samples, less noise or a better fit would help"
+    )
+    reason = f"{grey} singular value(s) lie within {CLEAR:.0e} of the floor with no gap to set them apart: {remedy}"
+    return Decision(below, _gap(values, below, level), level, noise, "cannot tell", reason)
 
 
 def _gap(values: np.ndarray, nullity: int, level: float) -> float:

@@ -67,7 +67,7 @@ class TriangularFactor:
         if self.columns == 0 or len(stacked) <= self.columns:
             self.matrix = stacked
             return
-        self.matrix = sla.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0][: self.columns]
+        self.matrix = _triangle(stacked)
 
     def spectrum(self, *, scale: Float[np.ndarray, " q"] | None = None) -> Spectrum:
         """Spectrum of the rows added so far, each column first multiplied by ``scale``."""
@@ -83,7 +83,7 @@ def dense(matrix: Float[np.ndarray, "p q"], *, rows: int | None = None) -> Spect
     if columns == 0 or len(matrix) == 0:
         return Spectrum(np.zeros(columns), np.eye(columns), rows)
     if len(matrix) > 2 * columns:
-        matrix = sla.qr(matrix, mode="r", check_finite=False)[0][:columns]
+        matrix = _triangle(matrix)
     _, values, vectors = np.linalg.svd(matrix, full_matrices=True)
     return Spectrum(np.concatenate([values, np.zeros(columns - len(values))]), vectors, rows)
 
@@ -94,3 +94,8 @@ def streamed(blocks: Iterable[Float[np.ndarray, "b q"]], columns: int) -> Spectr
     for block in blocks:
         factor.add(block)
     return factor.spectrum()
+
+
+def _triangle(rows: np.ndarray) -> np.ndarray:
+    """The square R of a tall matrix."""
+    return np.asarray(sla.qr(rows, mode="r", check_finite=False)[0])[: rows.shape[1]]

@@ -10,8 +10,10 @@ import numpy as np
 import sympy
 from jaxtyping import Float
 
-from ..geometry.grammar import expression
+from ..geometry.expression import to_sympy
+from ..geometry.grammar import parse_expression
 from ..groups.algebra import LieAlgebra
+from ..numerics import readable
 from ..numerics.decide import Decision
 from . import store
 
@@ -39,8 +41,10 @@ class Discovery:
     ``coefficients`` (d, q) are in the basis of candidates, ``generators`` the same as matrices or coefficient tables,
     in a sparse readable basis; ``generator_text`` has a line for each. ``spectrum`` holds the singular values of the
     normalised operator, descending; ``defects`` (d,) how far each generator is from a symmetry, as a fraction of its
-    action. ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
-    ``noise`` is the relative error of the coefficients. ``closure`` is the relative size of brackets that leave the span, ``truncated`` says that brackets leave the
+    action; ``noise`` the relative error of the coefficients.
+
+    ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
+    ``closure`` is the relative size of brackets that leave the span; ``truncated`` says that brackets leave the
     candidates themselves (fields of degree two or more), in which case the name is that of the closed part.
     """
 
@@ -96,13 +100,16 @@ class Discovery:
 
     def to_sympy(self) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
         """Each generator as a dictionary from coordinates to expressions: the velocity of that coordinate."""
+        symbols = [sympy.Symbol(name) for name in self.variables]
         found = []
         for generator in self.terms:
-            field_of: dict[sympy.Symbol, sympy.Expr] = {}
+            velocity: dict[sympy.Symbol, sympy.Expr] = {}
             for variable, parts in generator:
-                total = sum((_number(value) * expression(name, self.variables) for value, name in parts), sympy.Integer(0))
-                field_of[sympy.Symbol(variable)] = sympy.expand(total)
-            found.append(field_of)
+                numbers = readable.snap([c for c, _ in parts], self.noise)
+                features = [to_sympy(parse_expression(name, self.variables), symbols) for _, name in parts]
+                total = (readable.sympy_number(c) * f for c, f in zip(numbers, features, strict=True))
+                velocity[sympy.Symbol(variable)] = sympy.Add(*total)
+            found.append(velocity)
         return tuple(found)
 
     def plot(self) -> Any:
@@ -166,7 +173,3 @@ class Discovery:
     def load(cls, path: str | Path) -> Discovery:
         """Read what `save` wrote."""
         return cls.from_dict(store.load(path, "discovery"))
-
-
-def _number(value: float) -> sympy.Expr:
-    return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(value)
