@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.sparse.csgraph
 from jaxtyping import Float
 
 from .. import validate
@@ -121,3 +125,233 @@ def _snap(value: float, noise: float) -> Fraction | float:
         if abs(value - numerator / denominator) <= noise:
             return Fraction(numerator, denominator)
     return value
+
+
+def sparse_basis(
+    span: Float[np.ndarray, "d q"], noise: float | None = None, *, order: Sequence[int] | None = None
+) -> Float[np.ndarray, "d q"]:
+    """A sparse basis of the row space of ``span``, scaled for reading.
+
+    ``span`` has independent rows. ``noise`` is the size of the error of an entry once the rows are made
+    orthonormal, by default that of rounding.
+    The basis is found block by block, blocks being sets of columns that no vector of the span couples: sparse vectors
+    by iteratively reweighted least squares (Chartrand and Yin 2008), each then solved for exactly on its
+    support, chosen greedily from the sparsest, and exchanged while that makes one sparser. Sparse vectors are hard
+    to find in general, so the sparsest basis is not promised; the span is: entries are set to zero only within
+    the noise, and where the result is ill-conditioned or leaves the span by more, an echelon basis is returned,
+    and failing that ``span`` itself.
+
+    Rows are sorted by their first entries, in ``order`` if given, a permutation of the columns. Each is scaled to
+    coprime integers where it fits some to within the noise, and otherwise to a first entry of 1; the first entry is
+    positive in either case.
+
+    >>> mixed = np.array([[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]])
+    >>> sparse_basis(mixed)
+    array([[3., 0., 4.],
+           [0., 1., 0.]])
+    """
+    span = validate.array(span, "span", ndim=2, minimum_size=0).astype(np.float64)
+    d, q = span.shape
+    if d == 0:
+        return span
+    if d > q:
+        raise IsotropyError(f"`span` has {d} rows in {q} columns, which cannot be independent: pass a basis.")
+    span, triangle = np.linalg.qr((span / _largest(span)).T)
+    span = span.T
+    diagonal = np.abs(np.diag(triangle))
+    if diagonal.min() <= np.finfo(np.float64).eps * q * diagonal.max():
+        raise IsotropyError(f"The {d} rows of `span` are not independent: pass a basis.")
+    precision = float(np.finfo(np.float64).eps) if noise is None else max(float(noise), np.finfo(np.float64).eps)
+    # An error of this size in every entry moves the span by at most this angle.
+    angle = precision * np.sqrt(d * q)
+    columns = np.arange(q) if order is None else np.asarray(order)
+    if sorted(columns.tolist()) != list(range(q)):
+        raise IsotropyError(f"`order` must be a permutation of the {q} columns. Got {order!r}.")
+    ordered = span[:, columns]
+    for candidate in (_sparse_rows, _echelon_rows):
+        basis = candidate(ordered, angle)
+        if basis is not None and _spans(basis, ordered, angle):
+            break
+    else:
+        basis = ordered
+    result = np.zeros((d, q))
+    result[:, columns] = _scaled(_sorted(basis), angle)
+    return result
+
+
+SAFETY = 8.0
+"""How many times the error of the span an entry may be and still count as zero."""
+
+INDEPENDENT = 0.02
+"""The sine of the smallest angle at which a row may stand off the span of the others: about one degree."""
+
+ROUNDS = 25
+"""Steps of reweighting, over which the smoothing falls from one to `SMOOTHEST`."""
+
+SMOOTHEST = 1e-5
+"""The last smoothing: small enough to tell a support, large enough for well-scaled weights."""
+
+SUPPORT = 1e-4
+"""Relative size below which an entry is tried as zero; whether it is one is then found by solving."""
+
+EXCHANGE_STARTS = 4
+"""Starts of the search for a sparser row in the place of a given one."""
+
+DRAWS = 256
+"""Random sets of columns on which a vector of the span is made to vanish."""
+
+MOST_STARTS = 64
+"""Coordinates of one block from which a sparse vector is sought; the largest come first."""
+
+
+def _largest(rows: np.ndarray) -> np.ndarray:
+    """The largest entry of each row, or one for a row of zeros."""
+    sizes = np.abs(rows).max(axis=1, keepdims=True)
+    return np.where(sizes > 0, sizes, 1.0)
+
+
+def _spans(basis: np.ndarray, span: np.ndarray, angle: float) -> bool:
+    """Whether ``basis`` spans the rows of ``span`` to within a few times ``angle``, well-conditioned."""
+    unit = basis / np.linalg.norm(basis, axis=1, keepdims=True)
+    smallest = np.linalg.svd(unit, compute_uv=False)[-1]
+    outside = np.linalg.norm(unit - (unit @ span.T) @ span, 2)
+    return bool(smallest > INDEPENDENT / len(basis) and outside <= SAFETY * angle * len(basis))
+
+
+def _echelon_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
+    """The reduced echelon form on the best conditioned columns, zeros cleaned."""
+    _, _, pivots = scipy.linalg.qr(span, mode="economic", pivoting=True)
+    pivots = pivots[: len(span)]
+    rows = np.linalg.solve(span[:, pivots], span)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[np.abs(rows) <= SAFETY * angle / np.linalg.svd(span[:, pivots], compute_uv=False)[-1]] = 0.0
+    return rows if (np.abs(rows).max(axis=1) > 0).all() else None
+
+
+def _sparse_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
+    """Sparse unit rows of the same span, block by block, or None where too few were found."""
+    d, q = span.shape
+    coupled = np.abs(span.T @ span) > SAFETY * angle
+    count, block_of = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(coupled), directed=False)
+    rows = []
+    for block in range(count):
+        columns = np.flatnonzero(block_of == block)
+        _, values, right = np.linalg.svd(span[:, columns], full_matrices=False)
+        # The singular values of a block of an orthonormal basis are zero or one.
+        inside = right[values > 0.5]
+        for row in _sparse_block(inside, angle) if len(inside) else []:
+            rows.append(np.zeros(q))
+            rows[-1][columns] = row
+    return np.array(rows) if len(rows) == d else None
+
+
+def _sparse_block(span: np.ndarray, angle: float) -> list[np.ndarray]:
+    """Sparse unit rows spanning one block: a greedy choice, then exchanges."""
+    d, q = span.shape
+    if d == 1:
+        return [_cleaned(span[0], angle)]
+    if d == q:
+        return list(np.eye(q))
+    echelon = _echelon_rows(span, angle)
+    starts = np.argsort(-np.linalg.norm(span, axis=0), kind="stable")[:MOST_STARTS]
+    pool = [] if echelon is None else list(echelon)
+    pool += _sparse_vectors(span, span[:, starts].T, angle)
+    pool += _vanishing_vectors(span, angle)
+    chosen: list[np.ndarray] = []
+    for row in sorted(pool, key=_cost):
+        if len(chosen) < d and _sine(row, chosen) > INDEPENDENT:
+            chosen.append(row)
+    improved = len(chosen) == d
+    while improved:
+        improved = False
+        for k in sorted(range(d), key=lambda i: -_cost(chosen[i])[0]):
+            others = chosen[:k] + chosen[k + 1 :]
+            # The one direction of the span that the other rows do not reach.
+            direction = np.linalg.svd(np.array(others) @ span.T)[2][-1]
+            for row in _sparse_vectors(span, direction[None], angle, EXCHANGE_STARTS):
+                if _cost(row)[0] < _cost(chosen[k])[0] and _sine(row, others) > INDEPENDENT:
+                    chosen[k], improved = row, True
+    return chosen
+
+
+def _sparse_vectors(span: np.ndarray, directions: np.ndarray, angle: float, starts: int = 1) -> list[np.ndarray]:
+    """For each direction u in coordinates of ``span``: a sparse vector c span with c . u = 1, if one is found."""
+    norms = np.linalg.norm(directions, axis=1)
+    directions = directions[norms > INDEPENDENT / len(span)]
+    # The first start weighs all entries alike, the others at random: each may end in another local minimum.
+    chance = np.random.default_rng(0).uniform(0.1, 1.0, (starts - 1, 1, span.shape[1]))
+    weights = np.concatenate([np.ones((1, 1, span.shape[1])), chance]).repeat(len(directions), axis=1)
+    weights = weights.reshape(-1, span.shape[1])
+    directions = np.tile(directions, (starts, 1))
+    vectors = weights
+    for smoothing in np.geomspace(1.0, SMOOTHEST, ROUNDS):
+        normal = np.einsum("dq,nq,eq->nde", span, weights, span, optimize=True)
+        coefficients = np.linalg.solve(normal, directions[:, :, None])[:, :, 0]
+        vectors = coefficients @ span
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        weights = smoothing**2 / (vectors**2 + smoothing**2)
+    return _solved(span, vectors, angle)
+
+
+def _vanishing_vectors(span: np.ndarray, angle: float) -> list[np.ndarray]:
+    """Vectors of the span that vanish on one column less than its dimension, drawn at random.
+
+    If a vector has k non-zero entries of q, such a draw misses all of them with chance about (1 - k/q)^(d - 1).
+    """
+    d, q = span.shape
+    draws = np.argsort(np.random.default_rng(0).random((DRAWS, q)), axis=1)[:, : d - 1]
+    normal = np.linalg.qr(span[:, draws].transpose(1, 0, 2), mode="complete")[0][:, :, -1]
+    return _solved(span, normal @ span, angle)
+
+
+def _solved(span: np.ndarray, vectors: np.ndarray, angle: float) -> list[np.ndarray]:
+    """Each different support among ``vectors``, solved for exactly."""
+    supports = np.unique(np.abs(vectors) > SUPPORT * np.abs(vectors).max(axis=1, keepdims=True), axis=0)
+    rows = (_on_support(span, support, angle) for support in supports)
+    return [row for row in rows if row is not None]
+
+
+def _on_support(span: np.ndarray, support: np.ndarray, angle: float) -> np.ndarray | None:
+    """The vector of the span that vanishes off ``support``, if there is exactly one."""
+    left, values, _ = np.linalg.svd(span[:, ~support], full_matrices=True)
+    if int((values > SAFETY * angle).sum()) != len(span) - 1:
+        return None
+    return _cleaned(left[:, -1] @ span, angle)
+
+
+def _cleaned(row: np.ndarray, angle: float) -> np.ndarray:
+    row = np.where(np.abs(row) <= SAFETY * angle, 0.0, row)
+    return row / np.linalg.norm(row)
+
+
+def _cost(row: np.ndarray) -> tuple[int, float, tuple[int, ...]]:
+    support = np.flatnonzero(row)
+    return len(support), round(float(np.abs(row).sum()), 6), tuple(support.tolist())
+
+
+def _sine(row: np.ndarray, others: Sequence[np.ndarray]) -> float:
+    """The sine of the angle between a unit row and the span of the others."""
+    if not others:
+        return 1.0
+    frame = np.linalg.qr(np.array(others).T)[0]
+    return float(np.linalg.norm(row - frame @ (frame.T @ row)))
+
+
+def _sorted(basis: np.ndarray) -> np.ndarray:
+    return basis[sorted(range(len(basis)), key=lambda k: tuple(np.flatnonzero(basis[k]).tolist()))]
+
+
+def _scaled(basis: np.ndarray, angle: float) -> np.ndarray:
+    """Each row as coprime integers where it fits some, and otherwise with a first entry of one."""
+    result = basis.copy()
+    for k, row in enumerate(basis):
+        first = row[np.flatnonzero(row)[0]]
+        scaled = row / first
+        # The division magnifies the error of the row's unit vector.
+        fractions = snap(scaled, SAFETY * angle * float(np.abs(scaled).max()) / float(np.abs(row).max()))
+        exact = [value for value in fractions if isinstance(value, Fraction)]
+        if len(exact) == len(fractions):
+            scaled = scaled * lcm(*(value.denominator for value in exact))
+            scaled[np.abs(row) == 0] = 0.0
+        result[k] = scaled
+    return result
