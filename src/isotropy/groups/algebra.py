@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from .. import validate
 from ..errors import IsotropyError
 from . import structure
+from .frame import Closure, frame_of_constants, frame_of_matrices, frame_of_span, real_rows
 from .identify import Identity, identify
 
 NOT_CLOSED = "not closed"
@@ -27,25 +27,6 @@ def bracket(a: Any, b: Any) -> Any:
      [ 0. -1.]]
     """
     return a @ b - b @ a
-
-
-@dataclass(frozen=True)
-class Closure:
-    """How far a span of matrices is from being closed under the bracket.
-
-    ``residual`` is the largest part of ``[e_i, e_j]`` outside the span, over ``|e_i| |e_j|`` (Frobenius norms);
-    ``worst_pair`` is that (i, j), or None when there is no pair; ``floor`` is what errors of the size of the noise
-    and of rounding can make of it.
-    """
-
-    residual: float
-    worst_pair: tuple[int, int] | None
-    floor: float
-
-    @property
-    def closed(self) -> bool:
-        """Whether the residual is within the floor."""
-        return self.residual <= self.floor
 
 
 class LieAlgebra:
@@ -77,38 +58,13 @@ class LieAlgebra:
         self._noise = _noise(noise)
         self._labels = _labels(labels, q)
         self._embedding: np.ndarray | None = None
-        rows = _real_rows(self._matrices)
-        norms = np.linalg.norm(rows, axis=1)
-        if q and norms.min() <= self._noise * n:
-            raise IsotropyError(
-                f"`matrices` must be linearly independent. Got a matrix at index {int(norms.argmin())} that is zero "
-                f"to within the noise: leave it out."
-            )
-        # the relative error of one matrix, and what orthonormalising makes of it
-        error = (eps * n + self._noise * n / norms.min()) * np.sqrt(q) if q else eps
-        left, singular, right = np.linalg.svd(rows / norms[:, None], full_matrices=False)
-        if q > rows.shape[1] or (q and singular[-1] <= error):
-            weights = left[:, -1] if q <= rows.shape[1] else np.linalg.svd(rows.T)[2][-1]
-            involved = np.flatnonzero(np.abs(weights) > 0.5 * np.abs(weights).max())
-            raise IsotropyError(
-                f"`matrices` must be linearly independent. Got {q} matrices of size {n} whose combination of numbers "
-                f"{', '.join(map(str, involved))} is zero to within {error:.1e}: pass a basis of their span."
-            )
-        self._floor = float(error / singular[-1]) if q else eps
-        self._from_frame = norms[:, None] * left * singular  # e_i = sum_a from_frame[i, a] w_a
-        self._to_frame = (left / singular).T / norms  # w_a = sum_i to_frame[a, i] e_i
-        frame = _unreal_rows(right, n, np.iscomplexobj(values)) if q else self._matrices
-        products = np.einsum("aij,bjk->abik", frame, frame, optimize=True)
-        commutators = _real_rows((products - products.transpose(1, 0, 2, 3)).reshape(q * q, n, n))
-        self._frame_constants = (commutators @ right.T).reshape(q, q, q) if q else np.zeros((0, 0, 0))
-        outside = (commutators - commutators @ right.T @ right).reshape(q, q, -1) if q else np.zeros((0, 0, 0))
-        self._closure = self._measure(outside, norms)
-        if check and not self._closure.closed:
-            i, j = self._closure.worst_pair or (0, 0)
+        self._frame = frame_of_matrices(self._matrices, eps, self._noise)
+        if check and not self.closure.closed:
+            i, j = self.closure.worst_pair or (0, 0)
             raise IsotropyError(
                 f"`matrices` must span an algebra, closed under the bracket. Got [{self._labels[i]}, "
                 f"{self._labels[j]}] (the pair {i}, {j}) with a part outside the span of relative size "
-                f"{self._closure.residual:.2e}, where {self._closure.floor:.1e} would pass: add that bracket, "
+                f"{self.closure.residual:.2e}, where {self.closure.floor:.1e} would pass: add that bracket, "
                 f"or state the `noise` of the entries."
             )
 
@@ -126,54 +82,14 @@ class LieAlgebra:
         q = values.shape[0]
         if values.shape != (q, q, q):
             raise IsotropyError(f"`c` must have shape (q, q, q). Got {values.shape}.")
-        eps = float(np.finfo(values.dtype).eps)
-        values = values.astype(np.float64)
-        noise = _noise(noise)
-        size = float(np.abs(values).max(initial=0.0))
-        # sums of q products of two entries, each with its error; a Gaussian error rarely exceeds six times its size
-        error = 6 * (eps * size + noise) * max(q, 1)
-        asymmetry = np.abs(values + values.transpose(1, 0, 2))
-        if asymmetry.max(initial=0.0) > error:
-            i, j, k = (int(x) for x in np.unravel_index(asymmetry.argmax(), asymmetry.shape))
-            raise IsotropyError(
-                f"`c` must be antisymmetric in its first two axes. Got c[{i}, {j}, {k}] = {values[i, j, k]:.6g} and "
-                f"c[{j}, {i}, {k}] = {values[j, i, k]:.6g}: [e_i, e_j] = -[e_j, e_i]."
-            )
-        values = (values - values.transpose(1, 0, 2)) / 2
-        twice = np.tensordot(values, values, axes=(2, 0))  # [[e_i, e_j], e_k]
-        jacobi = np.abs(twice + twice.transpose(1, 2, 0, 3) + twice.transpose(2, 0, 1, 3))
-        if jacobi.max(initial=0.0) > error * max(size, noise):
-            i, j, k, _ = (int(x) for x in np.unravel_index(jacobi.argmax(), jacobi.shape))
-            raise IsotropyError(
-                f"`c` must satisfy the Jacobi identity. Got a sum of size {jacobi.max():.2e} for the elements "
-                f"{i}, {j}, {k}: these are not the structure constants of a Lie algebra."
-            )
         self = cls.__new__(cls)
         self._matrices = None
-        self._noise = noise
+        self._noise = _noise(noise)
         self._labels = _labels(labels, q)
         self._embedding = None
-        frame = structure.balanced_frame(values, noise)
-        self._to_frame = frame
-        self._from_frame = np.linalg.inv(frame)
-        self._frame_constants = structure.change_basis(values, frame, self._from_frame)
-        # independent errors of one entry each, carried to the frame, as the largest singular value of all of them
-        stretch = 2 * np.linalg.norm(frame) ** 2 * np.linalg.norm(self._from_frame) / np.sqrt(max(q, 1))
-        self._floor = float(max(eps * q, (eps * size + noise) * stretch))
-        self._closure = Closure(0.0, None if q < 2 else (0, 1), self._floor)
+        eps = float(np.finfo(values.dtype).eps)
+        self._frame = frame_of_constants(values.astype(np.float64), eps, self._noise)
         return self
-
-    def _measure(self, outside: np.ndarray, norms: np.ndarray) -> Closure:
-        """The part of the brackets outside the span, in the user's basis."""
-        q = len(norms)
-        floor = 8 * self._floor  # two errors in each of two products, and the projection
-        if q < 2:
-            return Closure(0.0, None, floor)
-        basis = self._from_frame / norms[:, None]
-        sizes = np.linalg.norm(structure.brackets(outside, basis, basis), axis=2) if outside.size else np.zeros((q, q))
-        worst = np.unravel_index(np.triu(sizes, 1).argmax(), sizes.shape)
-        pair = (int(worst[0]), int(worst[1])) if worst[0] != worst[1] else (0, 1)
-        return Closure(float(sizes[pair]), pair, floor)
 
     # what it is made of
 
@@ -185,7 +101,7 @@ class LieAlgebra:
     @property
     def dimension(self) -> int:
         """The real dimension q."""
-        return len(self._from_frame)
+        return len(self._frame.from_user)
 
     def __len__(self) -> int:
         return self.dimension
@@ -208,7 +124,7 @@ class LieAlgebra:
     @property
     def closure(self) -> Closure:
         """How far the span is from closed, and the worst pair."""
-        return self._closure
+        return self._frame.closure
 
     @property
     def embedding(self) -> np.ndarray | None:
@@ -218,7 +134,7 @@ class LieAlgebra:
     @cached_property
     def structure_constants(self) -> np.ndarray:
         """``c[i, j, k]`` with ``[e_i, e_j] = sum_k c[i, j, k] e_k``, antisymmetric in i and j."""
-        return _frozen(structure.change_basis(self._frame_constants, self._from_frame, self._to_frame))
+        return _frozen(structure.change_basis(self._frame.constants, self._frame.from_user, self._frame.to_user))
 
     def bracket(self, a: Any, b: Any) -> np.ndarray:
         """Coordinates of the bracket of two elements given by coordinates of shape (q,)."""
@@ -239,14 +155,14 @@ class LieAlgebra:
         own = self._need_matrices("coordinates")
         given = validate.array(matrix, "matrix", shape=own.shape[1:], complex_ok=True, minimum_size=0)
         both = np.result_type(given.dtype, own.dtype)
-        target = _real_rows(given[None].astype(both))[0]
-        rows = _real_rows(own.astype(both))
+        target = real_rows(given[None].astype(both))[0]
+        rows = real_rows(own.astype(both))
         norms = np.linalg.norm(rows, axis=1)
         solution = np.linalg.lstsq((rows / norms[:, None]).T, target, rcond=None)[0] / norms if len(rows) else norms
         missing = float(np.linalg.norm(target - solution @ rows))
         scale = float(np.linalg.norm(target))
         eps = float(np.finfo(given.dtype).eps)
-        allowed = (self._floor + eps * max(self.size or 0, 1)) * scale
+        allowed = (self._frame.floor + eps * max(self.size or 0, 1)) * scale
         if missing > max(allowed, self._noise * (self.size or 0)):
             raise IsotropyError(
                 f"`matrix` must lie in the span of the {self.dimension} basis matrices. Got one with a part of "
@@ -262,61 +178,45 @@ class LieAlgebra:
         The result's ``embedding`` is ``coordinates``.
         """
         rows = validate.array(coordinates, "coordinates", shape=(None, self.dimension), minimum_size=0)
-        return self._part(rows.astype(np.float64) @ self._from_frame, rows.astype(np.float64), labels, check)
+        return self._part(rows.astype(np.float64) @ self._frame.from_user, rows.astype(np.float64), labels, check)
 
     def _part(
         self, rows: np.ndarray, embedding: np.ndarray, labels: Sequence[str] | None = None, check: bool = False
     ) -> LieAlgebra:
         """The subalgebra with basis ``rows`` in the working frame."""
         part = LieAlgebra.__new__(LieAlgebra)
-        k = len(rows)
-        norms = np.linalg.norm(rows, axis=1)
-        unit = rows / np.where(norms > 0, norms, 1.0)[:, None]
-        left, singular, right = np.linalg.svd(unit, full_matrices=False)
-        floor = self._floor * max(self.dimension, 1)
-        if k > self.dimension or (k and (singular[-1] <= floor or norms.min() == 0)):
-            raise IsotropyError(
-                f"`coordinates` must have independent rows. Got {k} rows of rank "
-                f"{structure.numerical_rank(singular, floor)}: pass a basis of the subalgebra."
-            )
-        part._matrices = (
-            None if self._matrices is None else _frozen(np.tensordot(embedding, self._matrices, axes=(1, 0)))
-        )
+        part._frame = frame_of_span(self._frame, rows)
+        own = self._matrices
+        part._matrices = None if own is None else _frozen(np.tensordot(embedding, own, axes=(1, 0)))
         part._noise = self._noise
-        part._labels = _labels(labels, k)
+        part._labels = _labels(labels, len(rows))
         part._embedding = _frozen(embedding)
-        part._floor = floor / (singular[-1] if k else 1.0)
-        part._from_frame = norms[:, None] * left * singular
-        part._to_frame = (left / singular).T / norms
-        every = structure.brackets(self._frame_constants, right, right)
-        part._frame_constants = every @ right.T
-        part._closure = part._measure(every - part._frame_constants @ right, norms)
-        if check and not part._closure.closed:
-            i, j = part._closure.worst_pair or (0, 0)
+        if check and not part.closure.closed:
+            i, j = part.closure.worst_pair or (0, 0)
             raise IsotropyError(
                 f"`coordinates` must span a subalgebra. Got rows {i} and {j} with a bracket whose part outside the "
-                f"span has relative size {part._closure.residual:.2e}: add that bracket."
+                f"span has relative size {part.closure.residual:.2e}: add that bracket."
             )
         return part
 
     def _from_rows(self, rows: np.ndarray) -> LieAlgebra:
-        return self._part(rows, rows @ self._to_frame)
+        return self._part(rows, rows @ self._frame.to_user)
 
     @cached_property
     def centre(self) -> LieAlgebra:
         """The elements that commute with all."""
         whole = np.eye(self.dimension)
-        return self._from_rows(structure.centralizer(self._frame_constants, whole, self._floor))
+        return self._from_rows(structure.centralizer(self._frame.constants, whole, self._frame.floor))
 
     @cached_property
     def derived_series(self) -> tuple[LieAlgebra, ...]:
         """g, [g, g], … each the derived algebra of the one before, until it stops falling."""
-        return tuple(self._from_rows(rows) for rows in structure.series(self._frame_constants, self._floor))
+        return tuple(self._from_rows(rows) for rows in structure.series(self._frame.constants, self._frame.floor))
 
     @cached_property
     def lower_central_series(self) -> tuple[LieAlgebra, ...]:
         """g, [g, g], [g, [g, g]], … until it stops falling."""
-        terms = structure.series(self._frame_constants, self._floor, lower=True)
+        terms = structure.series(self._frame.constants, self._frame.floor, lower=True)
         return tuple(self._from_rows(rows) for rows in terms)
 
     @cached_property
@@ -326,28 +226,28 @@ class LieAlgebra:
 
     @cached_property
     def _radical_rows(self) -> np.ndarray:
-        return structure.radical(self._frame_constants, self._floor)
+        return structure.radical(self._frame.constants, self._frame.floor)
 
     @cached_property
     def nilradical(self) -> LieAlgebra:
         """The largest nilpotent ideal."""
-        return self._from_rows(structure.nilradical(self._frame_constants, self._floor, self._radical_rows))
+        return self._from_rows(structure.nilradical(self._frame.constants, self._frame.floor, self._radical_rows))
 
     @cached_property
     def levi(self) -> LieAlgebra:
         """A Levi factor: a semisimple subalgebra that complements the radical, one of many conjugate ones."""
-        return self._from_rows(structure.levi_factor(self._frame_constants, self._floor, self._radical_rows))
+        return self._from_rows(structure.levi_factor(self._frame.constants, self._frame.floor, self._radical_rows))
 
     @cached_property
     def ideals(self) -> tuple[LieAlgebra, ...]:
         """Indecomposable ideals whose direct sum is the algebra, the largest first."""
-        parts = structure.indecomposable_summands(self._frame_constants, self._floor)
+        parts = structure.indecomposable_summands(self._frame.constants, self._frame.floor)
         return tuple(self._from_rows(rows) for rows in sorted(parts, key=len, reverse=True))
 
     @cached_property
     def killing_form(self) -> np.ndarray:
         """``B(e_i, e_j) = tr(ad e_i ad e_j)``, shape (q, q)."""
-        return _frozen(self._from_frame @ structure.killing_form(self._frame_constants) @ self._from_frame.T)
+        return _frozen(self._frame.from_user @ structure.killing_form(self._frame.constants) @ self._frame.from_user.T)
 
     @property
     def is_abelian(self) -> bool:
@@ -373,19 +273,19 @@ class LieAlgebra:
 
     @cached_property
     def _identity(self) -> Identity:
-        if not self._closure.closed:
-            i, j = self._closure.worst_pair or (0, 0)
+        if not self.closure.closed:
+            i, j = self.closure.worst_pair or (0, 0)
             return Identity(
                 NOT_CLOSED,
                 (),
                 f"a span of dimension {self.dimension} that is no algebra: [{self.labels[i]}, {self.labels[j]}] "
-                f"leaves it by {self._closure.residual:.2e}",
+                f"leaves it by {self.closure.residual:.2e}",
             )
         return self.identity(self._matrices)
 
     def identity(self, matrices: Any = None) -> Identity:
         """Name, aliases and description, with ``matrices`` telling what a one-dimensional algebra does."""
-        return identify(self._frame_constants, matrices, noise=self._floor, balanced=True)
+        return identify(self._frame.constants, matrices, noise=self._frame.floor, balanced=True)
 
     @property
     def name(self) -> str:
@@ -421,10 +321,10 @@ class LieAlgebra:
         record: dict[str, Any] = {"name": self.name, "noise": self._noise, "labels": list(self._labels)}
         if self._matrices is None:
             return record | {"structure_constants": self.structure_constants.tolist()}
-        record["matrices"] = self._matrices.real.tolist()
+        record["matrices"] = np.real(self._matrices).tolist()
         record["size"] = self.size
         if np.iscomplexobj(self._matrices):
-            record["matrices_imaginary"] = self._matrices.imag.tolist()
+            record["matrices_imaginary"] = np.imag(self._matrices).tolist()
         return record
 
     @classmethod
@@ -457,18 +357,6 @@ def _frozen(values: np.ndarray) -> np.ndarray:
     values = np.array(values)
     values.setflags(write=False)
     return values
-
-
-def _real_rows(matrices: np.ndarray) -> np.ndarray:
-    """Matrices as real rows: real parts, then imaginary parts."""
-    flat = matrices.reshape(len(matrices), matrices.shape[1] * matrices.shape[2])
-    return np.concatenate([flat.real, flat.imag], axis=1) if np.iscomplexobj(flat) else flat
-
-
-def _unreal_rows(rows: np.ndarray, n: int, is_complex: bool) -> np.ndarray:
-    if is_complex:
-        rows = rows[:, : n * n] + 1j * rows[:, n * n :]
-    return rows.reshape(-1, n, n)
 
 
 def _noise(noise: float) -> float:

@@ -28,10 +28,10 @@ def identify(structure_constants: Any, matrices: Any = None, *, noise: float = 0
 
     Named are: every algebra of dimension at most three (Bianchi's types), R^k, direct sums of simple algebras by real
     form, gl(n,R), gl(n,C), u(p,q), se(n), iso(p,q), sim(n), aff(n), saff(n), isp(2n,R), heisenberg(n), galilei(n),
-    bargmann(n) and carroll(n) for n >= 3, schrodinger(1), jacobi(n), and direct sums of all these. Everything else is described:
-    "5-dimensional, solvable, derived dimension 3". A name is given only where the conditions that were checked prove
-    the isomorphism. Of isomorphic names one is canonical: so(p,q) with p <= q, except that the split algebras are
-    sl(2,R), sl(4,R) and sp(4,R); the others are aliases.
+    bargmann(n) and carroll(n) for n >= 3, schrodinger(1), jacobi(n), and direct sums of all these. Everything else is
+    described: "5-dimensional, solvable, derived dimension 3". A name is given only where the conditions that were
+    checked prove the isomorphism. Of isomorphic names one is canonical: so(p,q) with p <= q, except that the split
+    algebras are sl(2,R), sl(4,R) and sp(4,R); the others are aliases.
 
     ``structure_constants`` (q, q, q) obey ``[e_i, e_j] = sum_k c[i, j, k] e_k``. ``matrices`` (q, n, n) matter in
     dimension one alone, where the name is that of what the matrix does: so(2), scaling, boost, translation or R.
@@ -78,6 +78,8 @@ def _sum_names(c: np.ndarray, floor: float) -> Names | None:
     parts = structure.indecomposable_summands(c, floor)
     if len(parts) == 1 and len(structure.radical(c, floor)):
         return None
+    if sum(len(part) for part in parts) != c.shape[0]:  # the errors are too large to split it
+        return None
     simple, others, centre = [], [], 0
     for part in sorted(parts, key=len, reverse=True):
         inside = structure.change_basis(c, part)
@@ -98,7 +100,7 @@ def _sum_names(c: np.ndarray, floor: float) -> Names | None:
     terms = [(size, found.name) for size, found in others]
     if simple and reductive is not None:
         terms.append((sum(len(part) for part in parts) - sum(size for size, _ in others) - centre, reductive.name))
-    terms.sort(key=lambda term: (-term[0], term[1]))
+    terms.sort(key=lambda term: (-term[0], not term[1].startswith("so("), term[1]))
     line = [] if centre == 0 else ["R" if centre == 1 else f"R^{centre}"]
     return Names("+".join([name for _, name in terms] + line))
 

@@ -1,7 +1,8 @@
 """Names of algebras of dimension one to three: a line by what it does, the others by L. Bianchi's list (1898).
 
 The parameter h of the types VI_h and VII_h follows L. D. Landau and E. M. Lifshitz, *The Classical Theory of Fields*,
-sec. 116, with the sign of G. F. R. Ellis and M. A. H. MacCallum (1969): h <= 0 for VI_h, h >= 0 for VII_h, III = VI_{-1}.
+sec. 116, with the sign of G. F. R. Ellis and M. A. H. MacCallum (1969): h <= 0 for VI_h, h >= 0 for VII_h, and III is
+VI_h with h = -1.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from . import structure
 from .realform import Names
@@ -22,7 +24,8 @@ def line_names(matrix: np.ndarray | None, floor: float) -> Names:
 
     ``translation``: a homogeneous affine matrix without linear part. ``so(2)``: semisimple with imaginary eigenvalues
     in rational ratios, so that the flow is periodic. ``boost``: diagonalizable with real eigenvalues in pairs +-a.
-    ``scaling``: diagonalizable with real eigenvalues otherwise (weights of any sign). Else, and without a matrix, ``R``.
+    ``scaling``: diagonalizable with real eigenvalues otherwise (weights of any sign). Else, and without a matrix, it
+    is ``R``.
     """
     if matrix is None:
         return Names("R")
@@ -32,14 +35,13 @@ def line_names(matrix: np.ndarray | None, floor: float) -> Names:
     if n > 1 and np.linalg.norm(matrix[:, :-1]) <= floor and abs(matrix[-1, -1]) <= floor:
         return Names("translation", ("R",))
     values = np.linalg.eigvals(matrix)
-    # a Jordan block would spread its eigenvalue by the root of the floor: one cluster, and then no semisimple matrix
-    distinct: list[complex] = []
-    for value in values:
-        if all(abs(value - other) > np.sqrt(floor) for other in distinct):
-            distinct.append(value)
+    # errors spread the eigenvalue of a Jordan block of size k by their k-th root: taken together as one cluster, they
+    # leave the minimal polynomial of a semisimple matrix far from zero
+    radius = floor**0.25
+    count, labels = connected_components(np.abs(values[:, None] - values[None]) <= radius)
     minimal = np.eye(n, dtype=complex)
-    for value in distinct:
-        minimal = minimal @ (matrix - np.mean(values[np.abs(values - value) <= np.sqrt(floor)]) * np.eye(n))
+    for label in range(count):
+        minimal = minimal @ (matrix - values[labels == label].mean() * np.eye(n))
     if np.linalg.norm(minimal) > np.sqrt(floor):
         return Names("R")
     small = np.sqrt(floor)

@@ -34,10 +34,11 @@ PREFERRED = (
 
 @dataclass(frozen=True)
 class Names:
-    """A canonical name and names of isomorphic algebras."""
+    """A canonical name and names of isomorphic algebras; the dimension where it orders a sum."""
 
     name: str
     aliases: tuple[str, ...] = ()
+    dimension: int = 0
 
 
 def simple_names(c: np.ndarray, floor: float, *, seed: int = 0) -> Names | None:
@@ -56,9 +57,9 @@ def simple_names(c: np.ndarray, floor: float, *, seed: int = 0) -> Names | None:
     if not names:
         return None
     if len(names) > 1 and not _isomorphic(names):
-        return Names(" or ".join(names))
+        return Names(" or ".join(names), (), q)
     names.sort(key=lambda name: PREFERRED.index(name) if name in PREFERRED else len(PREFERRED))
-    return Names(names[0], tuple(names[1:]))
+    return Names(names[0], tuple(names[1:]), q)
 
 
 def _isomorphic(names: list[str]) -> bool:
@@ -143,8 +144,8 @@ def reductive_names(simple: list[Names], centre: int) -> Names:
     if counts == Counter({"so(3)": 1, "sl(2,R)": 1}):
         aliases.append("so*(4)" + _line(centre, "+"))
     parts = [name for name, count in counts.items() for _ in range(count)]
-    sizes = {part.name: k for k, part in enumerate(simple)}
-    parts.sort(key=lambda name: sizes.get(name, -1))
+    sizes = {part.name: part.dimension for part in simple} | {"so(4)": 6, "so(2,2)": 6}
+    parts.sort(key=lambda name: (-sizes[name], not name.startswith("so("), name))
     name = "+".join(parts) + _line(centre, "+" if parts else "")
     if len(parts) != 1 or (centre == 0 and len(simple) != 1):
         return Names(name, tuple(aliases))

@@ -126,7 +126,7 @@ def kinematic_names(c: np.ndarray, floor: float, radical: np.ndarray) -> Names |
     heisenberg = len(fixed) == len(bent) == len(derived) == len(centre) == 1
     action = (structure.brackets(c, levi, pairs) @ pairs.T).transpose(0, 2, 1)
     if heisenberg and len(levi) == n * (2 * n + 1):
-        # L acts faithfully (r's centralizer is the centre, checked by dimension below) inside sp(2n), hence as all of it
+        # L keeps the symplectic form of W; if it acts faithfully, its dimension makes it all of sp(2n)
         if len(structure.row_space(action.reshape(len(levi), -1), floor)) < len(levi):
             return None
         alias = f"sp({2 * n},R)⋉heisenberg({n})"

@@ -20,8 +20,9 @@ EPS = float(np.finfo(np.float64).eps)
 
 def numerical_rank(singular: np.ndarray, floor: float, scale: float = 1.0) -> int:
     """How many singular values are not zero, for errors of size ``floor`` in entries of size ``scale``."""
-    level = max(floor, EPS * max(len(singular), 1)) * scale
-    return len(singular) - decide(singular, floor=level).nullity
+    level = max(floor, EPS * max(len(singular), 1))
+    # the scale itself stands in the list, so that a cluster just above the floor is seen to lie far below it
+    return len(singular) - decide(np.append(singular / scale, 1.0), floor=level).nullity
 
 
 def null_space(a: np.ndarray, floor: float, scale: float = 1.0) -> np.ndarray:
@@ -285,33 +286,3 @@ def primary_components(a: np.ndarray, floor: float) -> list[np.ndarray]:
         both = np.linalg.svd(np.concatenate([np.real(span), np.imag(span)]), full_matrices=False)[2]
         parts.append(both[: len(span)])
     return parts
-
-
-def balanced_frame(c: np.ndarray, noise: float, *, steps: int = 60) -> np.ndarray:
-    """A basis, rows in old coordinates, in which the structure constants are of size one and as small as may be.
-
-    The descent of |c|^2 over changes of basis (the bracket flow of J. Lauret, 2001: its fixed points are the
-    metrics of constant curvature kind); it stops once a step changes the shape of c no more.
-    """
-    q = c.shape[0]
-    frame = np.eye(q)
-    size = np.linalg.norm(c)
-    if q == 0 or size <= max(noise, EPS * size) * q**1.5:
-        return frame
-    current = c / size
-    best = np.inf
-    for _ in range(steps):
-        total = float(np.sum(current**2))
-        lower = np.einsum("aij,bij->ab", current, current)
-        upper = np.einsum("ija,ijb->ab", current, current)
-        gradient = (2 * lower - upper) / total
-        misfit = float(np.sum((gradient - np.eye(q) * np.trace(gradient) / q) ** 2))
-        if misfit > 0.99 * best:
-            break
-        best = misfit
-        step = linalg.expm(-0.5 * (gradient - np.eye(q) * np.trace(gradient) / q))
-        frame = step @ frame
-        current = change_basis(current, step, np.linalg.inv(step))
-    constants = change_basis(c, frame, np.linalg.inv(frame))
-    largest = max(np.linalg.norm(a, 2) for a in constants)
-    return frame / largest
