@@ -88,7 +88,9 @@ class LieAlgebra:
         self._labels = _labels(labels, q)
         self._embedding = None
         eps = float(np.finfo(values.dtype).eps)
-        self._frame = frame_of_constants(values.astype(np.float64), eps, self._noise)
+        values = values.astype(np.float64)
+        self._frame = frame_of_constants(values, eps, self._noise)
+        self.__dict__["structure_constants"] = _frozen((values - values.transpose(1, 0, 2)) / 2)  # fills the cache
         return self
 
     # what it is made of
@@ -134,7 +136,8 @@ class LieAlgebra:
     @cached_property
     def structure_constants(self) -> np.ndarray:
         """``c[i, j, k]`` with ``[e_i, e_j] = sum_k c[i, j, k] e_k``, antisymmetric in i and j."""
-        return _frozen(structure.change_basis(self._frame.constants, self._frame.from_user, self._frame.to_user))
+        c = structure.change_basis(self._frame.constants, self._frame.from_user, self._frame.to_user)
+        return _frozen((c - c.transpose(1, 0, 2)) / 2)
 
     def bracket(self, a: Any, b: Any) -> np.ndarray:
         """Coordinates of the bracket of two elements given by coordinates of shape (q,)."""
