@@ -1,0 +1,200 @@
+"""Figures of the answers: the spectrum and its floor, generators as fields or orbits, laws along the motions, the data.
+
+Every function returns a Matplotlib figure that knows nothing of pyplot: save it with ``figure.savefig(path)``, or show
+it as the last value of a notebook's cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from ..dynamics import Trajectories
+from ..numerics.decide import Decision
+from ..results.discovery import Discovery
+from ..results.laws import Laws
+from . import fields
+from .theme import QUIET, SERIES, themed
+
+MOST_PANELS = 9
+"""Generators or laws drawn; the rest are in the text."""
+
+MOST_POINTS = 1200
+"""Points drawn of one motion or cloud: more would only make the file larger."""
+
+SIMILAR = 3
+"""Ranges of two coordinates within this factor are drawn in equal units."""
+
+
+def spectrum_figure(values: Float[np.ndarray, " s"], decision: Decision, *, label: str) -> Figure:
+    """Singular values, largest first, with those taken for zero set apart and the floor drawn as a line."""
+    with themed():
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        _draw_spectrum(figure.add_subplot(), values, decision, label)
+    return figure
+
+
+def generators_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None = None) -> Figure | None:
+    """Each generator: arrows in the plane, orbits of a few points in space, a table of coefficients beyond.
+
+    ``points`` set the region that is drawn (the box [-1, 1] without them). None where there is nothing to draw.
+    """
+    shown = min(found.dimension, MOST_PANELS)
+    if not shown:
+        return None
+    columns = min(3, shown)
+    rows = -(-shown // columns)
+    with themed():
+        figure = Figure(figsize=(3.1 * columns, 3.0 * rows), layout="constrained")
+        for k in range(shown):
+            fields.draw(figure, (rows, columns, k + 1), found, k, points)
+    return figure
+
+
+def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None = None) -> Figure:
+    """The spectrum with its floor and, below it, the generators: what ``Discovery.plot()`` shows."""
+    shown = min(found.dimension, MOST_PANELS)
+    columns = min(3, max(shown, 1))
+    rows = -(-shown // columns)
+    with themed():
+        figure = Figure(figsize=(max(3.1 * columns, 5.2), 3.0 * (rows + 1)), layout="constrained")
+        grid = figure.add_gridspec(rows + 1, columns)
+        _draw_spectrum(figure.add_subplot(grid[0, :]), found.spectrum, found.decision, "singular value")
+        for k in range(shown):
+            fields.draw(figure, grid[1 + k // columns, k % columns], found, k, points)
+    return figure
+
+
+def laws_figure(laws: Laws, motions: Trajectories) -> Figure | None:
+    """Each law's value along every motion: level lines, at different heights, are what a law looks like."""
+    shown = min(laws.dimension, MOST_PANELS)
+    if not shown:
+        return None
+    columns = min(3, shown)
+    rows = -(-shown // columns)
+    values = laws.values(motions.states)
+    with themed():
+        figure = Figure(figsize=(3.1 * columns, 2.4 * rows + 0.5), layout="constrained")
+        for k in range(shown):
+            axes = figure.add_subplot(rows, columns, k + 1)
+            for motion, rows_of in _motions(motions):
+                axes.plot(
+                    _share(motions.times[rows_of]),
+                    values[rows_of, k],
+                    color=SERIES[motion % len(SERIES)],
+                    linewidth=1.4,
+                )
+            axes.set_title(f"I{k + 1}")
+            axes.set_xlabel("time, from first to last")
+            axes.set_xticks([])
+            axes.margins(y=0.25)
+        _legend(figure, motions)
+    return figure
+
+
+def motions_figure(motions: Trajectories, variables: tuple[str, ...]) -> Figure:
+    """The motions in their first two coordinates, or against time where there is only one."""
+    with themed():
+        figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        for motion, rows in _motions(motions):
+            states, colour = motions.states[rows], SERIES[motion % len(SERIES)]
+            if states.shape[1] == 1:
+                axes.plot(motions.times[rows], states[:, 0], color=colour, linewidth=1.2)
+            elif len(rows) == 1:
+                axes.plot(states[:, 0], states[:, 1], ".", color=colour, markersize=3)
+            else:
+                axes.plot(states[:, 0], states[:, 1], color=colour, linewidth=1.2)
+        axes.set_xlabel("time" if len(variables) == 1 else variables[0])
+        axes.set_ylabel(variables[min(1, len(variables) - 1)])
+        _keep_shape(axes)
+        _legend(figure, motions)
+    return figure
+
+
+def samples_figure(points: Float[np.ndarray, "p m"], variables: tuple[str, ...]) -> Figure:
+    """The points looked at, in their first two coordinates, or as a histogram where there is only one."""
+    with themed():
+        figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        chosen = points[_evenly(len(points))]
+        if points.shape[1] == 1:
+            axes.hist(points[:, 0], bins=min(40, max(5, len(points) // 10)), color=SERIES[0])
+            axes.set_ylabel("samples")
+        else:
+            axes.plot(chosen[:, 0], chosen[:, 1], ".", color=SERIES[0], markersize=3, alpha=0.7)
+            axes.set_ylabel(variables[1])
+            _keep_shape(axes)
+        axes.set_xlabel(variables[0])
+    return figure
+
+
+def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str) -> None:
+    values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+    places = np.arange(1, len(values) + 1)
+    positive = values[values > 0]
+    top = float(positive.max(initial=decision.floor or 1.0))
+    least = min(float(positive.min(initial=top)), decision.floor or top)
+    # An exact zero has no place on a logarithmic axis: it is drawn at the foot.
+    foot = least / 10
+    heights = np.maximum(values, foot)
+    kept = len(values) - decision.nullity
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if kept:
+        axes.plot(places[:kept], heights[:kept], "o", color=QUIET, markersize=5, label="not zero")
+    if decision.nullity:
+        axes.plot(
+            places[kept:],
+            heights[kept:],
+            "D",
+            color=SERIES[0],
+            markersize=6,
+            fillstyle="none",
+            markeredgewidth=1.6,
+            label="taken for zero",
+        )
+    if decision.floor > 0:
+        axes.axhline(decision.floor, color=SERIES[1], linewidth=1.2, linestyle="--", label="floor")
+    axes.set_ylim(foot / 3, top * 10)
+    axes.set_xlabel("rank")
+    axes.set_ylabel(label)
+    axes.locator_params(axis="x", integer=True, nbins=10)
+    axes.legend(loc="best", fontsize="small")
+
+
+def _motions(motions: Trajectories) -> list[tuple[int, np.ndarray]]:
+    rows = [(k, np.flatnonzero(motions.index == k)) for k in range(motions.count)]
+    return [(k, found[_evenly(len(found))]) for k, found in rows]
+
+
+def _evenly(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def _keep_shape(axes: Axes) -> None:
+    """Equal units on both axes where neither would be squeezed flat: circles are then drawn as circles."""
+    width, height = np.diff(axes.get_xlim())[0], np.diff(axes.get_ylim())[0]
+    if max(width, height) <= SIMILAR * min(width, height):
+        axes.set_aspect("equal", adjustable="datalim")
+
+
+def _share(times: np.ndarray) -> np.ndarray:
+    """Times from 0 to 1, so that slow and fast motions share an axis."""
+    length = times[-1] - times[0]
+    return (times - times[0]) / length if length else np.zeros(len(times))
+
+
+def _legend(figure: Figure, motions: Trajectories) -> None:
+    labels = [str(label) for label in motions.labels]
+    if motions.labels == (None,) or len(labels) > len(SERIES):
+        return
+    handles = [Line2D([], [], color=SERIES[k], linewidth=2) for k in range(len(labels))]
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), fontsize="small")
