@@ -98,7 +98,7 @@ def conserve(
         elif most == 0:
             remarks.append("one trajectory alone: nothing tells a law from a property of this orbit, pass several")
     raw = chosen.vectors[: decision.nullity]
-    readable = simplest.laws(raw, operators.drift, reference, space, floor=chosen.floor(space.dimension))
+    readable = simplest.laws(chosen, decision.nullity, operators.drift, reference, space)
     samples = trajectories.states[np.linspace(0, len(trajectories) - 1, min(len(trajectories), 200)).astype(int)]
     kinship = simplest.kinship(readable, space, samples, trajectories.states.std(axis=0))
     constant = _constant(solved, space, operators)

@@ -40,6 +40,15 @@ class Readable:
 
 
 @dataclass(frozen=True)
+class _Fit:
+    """A law (f,), the error of each coefficient, and the angle by which what drifts may have turned it."""
+
+    coefficients: np.ndarray
+    error: np.ndarray
+    turn: float
+
+
+@dataclass(frozen=True)
 class Kinship:
     """Positions of functionally independent laws, and for each other one (position, those it depends on, formula)."""
 
@@ -47,20 +56,17 @@ class Kinship:
     dependent: tuple[tuple[int, tuple[int, ...], str], ...]
 
 
-def laws(
-    raw: Float[np.ndarray, "k f"], drift: np.ndarray, spread: np.ndarray, space: Space, *, floor: float
-) -> Readable:
-    """A basis of few-term functions for the span of ``raw``, simplest first.
+def laws(solved: pencil.Pencil, count: int, drift: np.ndarray, spread: np.ndarray, space: Space) -> Readable:
+    """A basis of few-term functions for the span of the first ``count`` vectors of ``solved``, simplest first.
 
-    ``drift`` and ``spread`` are triangular factors; ``floor`` is the rounding error of a ratio.
+    ``drift`` and ``spread`` are the triangular factors of which ``solved`` is the pencil.
     """
-    count, f = raw.shape
+    raw, f = solved.vectors[:count], space.dimension
     if count == 0:
         return Readable(np.zeros((0, f)), np.zeros((0, f)))
-    worst = max(_ratio(drift, spread, c) for c in raw)
-    accept = SLACK * max(worst, floor)
+    accept = SLACK * max(float(solved.ratios[count - 1]), solved.floor(f))
     weight = np.linalg.norm(spread, axis=0)
-    found: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+    found: dict[tuple[int, ...], _Fit] = {}
     scaled = np.linalg.qr((raw * weight).T)[0]
     leverage = np.linalg.norm(scaled, axis=1)
     for feature in np.argsort(-leverage)[:PROPOSALS]:
@@ -72,16 +78,19 @@ def laws(
             found[support] = _fitted(support, drift, spread, f)
     ranked = sorted(found, key=lambda s: (max(degree(space.factors[j]) for j in s), len(s), s))
     basis = np.zeros((0, len(spread)))
-    chosen: list[tuple[np.ndarray, np.ndarray]] = []
-    for coefficients, error in [*(found[s] for s in ranked), *((c, np.zeros(f)) for c in raw)]:
-        direction = spread @ coefficients
+    blur = np.sqrt(np.finfo(np.float64).eps)
+    chosen: list[_Fit] = []
+    for fit in [*(found[support] for support in ranked), *(_Fit(c, np.zeros(f), 0.0) for c in raw)]:
+        direction = spread @ fit.coefficients
         trial = np.concatenate([basis, (direction / np.linalg.norm(direction))[None]])
-        if np.linalg.svd(trial, compute_uv=False)[-1] > max(SEPARATION * worst, np.sqrt(np.finfo(np.float64).eps)):
-            basis = trial
-            chosen.append(_normalised(coefficients, error))
+        # Laws may be turned towards one another by what still drifts: closer together than that, they are one.
+        if np.linalg.svd(trial, compute_uv=False)[-1] > max(blur, SLACK * fit.turn):
+            basis, blur = trial, max(blur, SLACK * fit.turn)
+            chosen.append(fit)
         if len(chosen) == count:
             break
-    return Readable(np.array([c for c, _ in chosen]), np.array([e for _, e in chosen]))
+    scaled_fits = [_normalised(fit.coefficients, fit.error) for fit in chosen]
+    return Readable(np.array([c for c, _ in scaled_fits]), np.array([e for _, e in scaled_fits]))
 
 
 def kinship(found: Readable, space: Space, points: Float[np.ndarray, "p m"], scale: np.ndarray) -> Kinship:
@@ -162,18 +171,17 @@ def _least(support: list[int], drift: np.ndarray, spread: np.ndarray) -> float:
     return float(ratios[0]) if len(ratios) else np.inf
 
 
-def _fitted(support: tuple[int, ...], drift: np.ndarray, spread: np.ndarray, f: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best law on a support, and how far drift of this size can turn its coefficients (first order)."""
+def _fitted(support: tuple[int, ...], drift: np.ndarray, spread: np.ndarray, f: int) -> _Fit:
+    """The best law on a support, and how far drift of this size can turn it and its coefficients (first order)."""
     columns = list(support)
     solved = pencil.solve(drift[:, columns], spread[:, columns])
     coefficients, error = np.zeros(f), np.zeros(f)
     coefficients[columns] = solved.vectors[0]
-    if len(solved.ratios) > 1:
-        turn = solved.ratios[0] / solved.ratios[1:]
-        error[columns] = np.sqrt(((turn[:, None] * solved.vectors[1:]) ** 2).sum(axis=0))
+    turn = solved.ratios[0] / solved.ratios[1:]
+    error[columns] = np.sqrt(((turn[:, None] * solved.vectors[1:]) ** 2).sum(axis=0))
     rounding = np.finfo(np.float64).eps * len(columns) * solved.condition
     error[columns] += rounding * np.abs(solved.vectors).max(axis=0)
-    return coefficients, error
+    return _Fit(coefficients, error, float(turn.max(initial=0.0)))
 
 
 def _normalised(coefficients: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,20 +194,16 @@ def _normalised(coefficients: np.ndarray, error: np.ndarray) -> tuple[np.ndarray
 
 
 def _formula(found: Readable, space: Space, points: np.ndarray, law: int, parents: list[int], tolerance: float) -> str:
-    """The law as a quadratic polynomial of its parents, numbered from 1, or nothing where it is none."""
+    """The law as a cubic polynomial of its parents, numbered from 1, or nothing where it is none."""
     names = tuple(f"I{k + 1}" for k in parents)
     if not names:
         return ""
-    monomials = Polynomials(len(parents), degree=2, variables=names)
+    monomials = Polynomials(len(parents), degree=3, variables=names)
     values = space.values(points) @ found.coefficients.T
     rows = monomials.values(values[:, parents])
     scale = np.linalg.norm(rows, axis=0)
-    solution, _, rank, _ = np.linalg.lstsq(rows / scale, values[:, law], rcond=None)
+    solution, _, rank, _ = np.linalg.lstsq(rows / scale, values[:, law], rcond=tolerance)
     miss = np.linalg.norm(rows / scale @ solution - values[:, law])
     if rank < rows.shape[1] or miss > tolerance * np.linalg.norm(values[:, law]):
         return ""
     return monomials.describe(rounded(solution / scale, tolerance * np.linalg.norm(values[:, law]) / scale))
-
-
-def _ratio(drift: np.ndarray, spread: np.ndarray, coefficients: np.ndarray) -> float:
-    return float(np.linalg.norm(drift @ coefficients) / np.linalg.norm(spread @ coefficients))

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .. import validate
 from ..errors import IsotropyError, IsotropyWarning
@@ -137,7 +137,7 @@ class Data:
         points = self.X[:, spread > 0] / spread[spread > 0]
         if points.shape[1] == 0:
             return False
-        _, near = cKDTree(points).query(points, k=2)
+        _, near = KDTree(points).query(points, k=2)
         near = near[:, 1]
         scaled = self.residuals / np.where(self.noise > 0, self.noise, 1.0)
         rng = np.random.default_rng(self.seed)

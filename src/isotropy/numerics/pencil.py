@@ -92,4 +92,4 @@ def triangular(matrix: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "r f"]:
     """The R of a QR factorisation where the matrix is tall, otherwise the matrix itself."""
     if len(matrix) <= matrix.shape[1]:
         return matrix
-    return sla.qr(matrix, mode="r", check_finite=False)[0][: matrix.shape[1]]
+    return np.asarray(sla.qr(matrix, mode="r", check_finite=False)[0])[: matrix.shape[1]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import sympy
 from jaxtyping import Array, Float
@@ -27,7 +28,7 @@ class Laws:
     the closest fit, where ``coefficients`` are the simplest functions that drift no more.
 
     ``independent`` lists functionally independent laws by position; ``dependent`` has, for every other law, its
-    position, the laws it is a function of, and a formula in I1, I2, … where it is a polynomial of degree two.
+    position, the laws it is a function of, and a formula in I1, I2, … where it is a polynomial of degree three.
     ``constant`` (c, f) are functions that do not vary over the data at all and so say nothing. ``spectrum`` has all
     ratios of drift to spread, ascending.
     """
@@ -55,7 +56,7 @@ class Laws:
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, " k"]:
         """The values of the laws at one point, traceable by JAX."""
-        return self.coefficients @ self.space(x)
+        return jnp.asarray(self.coefficients, dtype=x.dtype) @ self.space(x)
 
     def values(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p k"]:
         """The values of the laws at p points, in float64 on the host."""
