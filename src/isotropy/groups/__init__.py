@@ -1,5 +1,6 @@
 """Who may act: Lie algebras, the catalogue of groups, representations."""
 
+from .algebra import LieAlgebra
 from .catalogue import (
     GL,
     SE,
@@ -42,6 +43,7 @@ __all__ = [
     "Galilei",
     "Group",
     "Heisenberg",
+    "LieAlgebra",
     "Lorentz",
     "O",
     "Poincare",

@@ -100,15 +100,15 @@ class Representation:
 
     def sym(self, power: int) -> Representation:
         """The symmetric power, in an orthonormal basis of the symmetric tensors of that order."""
-        from .power import Power
+        from .power import power as make
 
-        return Power(self, _count(power, "sym", 1), symmetric=True)
+        return make(self, _count(power, "sym", 1), symmetric=True)
 
     def alt(self, power: int) -> Representation:
         """The antisymmetric (exterior) power, in an orthonormal basis of the antisymmetric tensors of that order."""
-        from .power import Power
+        from .power import power as make
 
-        return Power(self, _count(power, "alt", 1), symmetric=False)
+        return make(self, _count(power, "alt", 1), symmetric=False)
 
     def restrict(self, subgroup: Group) -> Representation:
         """The same action for a subgroup, whose defining matrices must belong to this group."""
