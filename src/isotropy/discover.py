@@ -195,8 +195,10 @@ def _answer(view: _View, full: Spectrum, decision: Decision, *, remarks: tuple[s
     action, samples = view.operator.action, view.operator.samples
     directions = full.null_vectors(decision.nullity) @ view.seen
     noise = max(float(np.finfo(np.float64).eps) * action.dimension, _angle(full.values, decision))
-    found = readable.sparse_basis(directions * view.column_scale, noise=noise)
-    hidden = readable.sparse_basis(view.hidden * view.column_scale, noise=noise)
+    units = view.column_scale
+    found = readable.sparse_basis(directions * units, noise, scale=units)
+    found = np.array([action.upright(row) for row in found]).reshape(found.shape)
+    hidden = readable.sparse_basis(view.hidden * units, noise, scale=units)
     algebra = span(action, found, hidden, points=samples.points, noise=noise)
     if algebra.algebra is None and decision.nullity:
         decision = replace(
@@ -211,13 +213,13 @@ def _answer(view: _View, full: Spectrum, decision: Decision, *, remarks: tuple[s
         candidates=action.dimension,
         coefficients=found,
         generators=action.generators(found),
-        generator_text=tuple(action.describe(row, noise=noise) for row in found),
+        generator_text=_words(action, found, noise, units),
         terms=tuple(action.terms(row) for row in found),
         variables=action.variables + action.outputs,
         spectrum=full.values,
         defects=defects,
         decision=decision,
-        unseen=Unseen(hidden, tuple(action.describe(row, noise=noise) for row in hidden)),
+        unseen=Unseen(hidden, _words(action, hidden, noise, units)),
         algebra=algebra.algebra,
         closure=algebra.residual,
         truncated=algebra.truncated,
@@ -233,6 +235,11 @@ def _answer(view: _View, full: Spectrum, decision: Decision, *, remarks: tuple[s
             "isotropy": version.VERSION,
         },
     )
+
+
+def _words(action: Action, rows: np.ndarray, noise: float, units: np.ndarray) -> tuple[str, ...]:
+    sizes = np.linalg.norm(rows / units, axis=1)
+    return tuple(action.describe(row, noise=noise * size * units) for row, size in zip(rows, sizes, strict=True))
 
 
 def _angle(values: np.ndarray, decision: Decision) -> float:

@@ -252,33 +252,63 @@ class Action:
 
         The outputs are listed where they move on their own, and a conformal ``factor`` comes last under that name.
         """
-        coefficients = np.asarray(coefficients, dtype=np.float64)
-        count = self.motion.dimension
-        parts = list(zip(self.variables, self.motion.components(coefficients[:count]), strict=True))
-        names = [self.motion.functions] * len(parts)
-        if self.factor is not None:
-            parts.append(("factor", coefficients[count:]))
-            names.append(self.factor.names)
-        elif not self._joint and isinstance(self.value_motion, Linear):
-            fibre = Affine(self.value_motion.matrices, self.value_motion.offsets, variables=self.outputs)
-            parts += zip(self.outputs, fibre.components(coefficients), strict=True)
-            names += [fibre.functions] * self.fibre_dimension
         return tuple(
             (variable, tuple((float(c), name) for c, name in zip(values, functions, strict=True) if c))
-            for (variable, values), functions in zip(parts, names, strict=True)
+            for variable, functions, values in self._parts(np.asarray(coefficients, dtype=np.float64))
         )
 
-    def describe(self, coefficients: Float[np.ndarray, " q"], *, noise: float | None = None) -> str:
+    def _parts(
+        self, coefficients: np.ndarray, *, errors: bool = False
+    ) -> list[tuple[str, tuple[str, ...], np.ndarray]]:
+        """Coordinates, functions and coefficients; or, for ``coefficients`` that are errors, the errors of those."""
+        count, functions = self.motion.dimension, self.motion.functions
+        moved = self.motion.components(coefficients[:count], errors=errors)
+        parts = [(variable, functions, values) for variable, values in zip(self.variables, moved, strict=True)]
+        if self.factor is not None:
+            parts.append(("factor", self.factor.names, coefficients[count:]))
+        elif not self._joint and isinstance(self.value_motion, Linear):
+            fibre = Affine(self.value_motion.matrices, self.value_motion.offsets, variables=self.outputs)
+            moved = fibre.components(coefficients, errors=errors)
+            parts += [(output, fibre.functions, values) for output, values in zip(self.outputs, moved, strict=True)]
+        return parts
+
+    def describe(self, coefficients: Float[np.ndarray, " q"], *, noise: Any = None) -> str:
         """One generator in words, for example ``x ∂y − y ∂x``; the motion of the outputs follows where it is its own.
 
-        ``noise`` is the error of a coefficient: numbers within it of a small fraction are written as such.
+        ``noise`` is the error of a coefficient, one number or one for each: numbers within it of a small fraction are
+        written as such.
         """
-        values, labels = [], []
-        for variable, parts in self.terms(coefficients):
+        coefficients = np.asarray(coefficients, dtype=np.float64)
+        parts = self._parts(coefficients)
+        labels = []
+        for variable, functions, _ in parts:
             unit = variable if variable == "factor" else f"∂{variable}"
-            values += [c for c, _ in parts]
-            labels += [unit if name == "1" else f"{_factor(name)} {unit}" for _, name in parts]
-        return format_combination(np.asarray(values), labels, noise=noise)
+            labels += [unit if name == "1" else f"{_factor(name)} {unit}" for name in functions]
+        values = np.concatenate([value for *_, value in parts])
+        errors = None
+        if noise is not None:
+            spread = np.broadcast_to(np.asarray(noise, dtype=np.float64), coefficients.shape)
+            errors = np.concatenate([error for *_, error in self._parts(spread, errors=True)])
+        order = np.arange(len(values))
+        if (values > 0).any():  # a sum reads better if it does not begin with a minus
+            first = int(np.argmax(values > 0))
+            order = np.r_[first, np.delete(order, first)]
+        return format_combination(
+            values[order], [labels[k] for k in order], noise=None if errors is None else errors[order]
+        )
+
+    def upright(self, coefficients: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
+        """The generator or its negative, whichever reads better: more terms positive, then the first function's.
+
+        Of the two rotations of the plane this is ``x ∂y − y ∂x``, counter-clockwise.
+        """
+        terms = [(c, parts) for _, parts in self.terms(coefficients) for c, parts in parts]
+        names = (*self.motion.functions, *self.outputs, *(self.factor.names if self.factor else ()))
+        places = {name: k for k, name in reversed(list(enumerate(names)))}
+        signs = sum(np.sign(c) for c, _ in terms)
+        if signs == 0 and terms:
+            signs = min(terms, key=lambda term: places[term[1]])[0]
+        return -coefficients if signs < 0 else coefficients
 
     def generators(self, coefficients: Float[np.ndarray, "d q"]) -> np.ndarray:
         """Generators as arrays: the group's matrices (d, N, N), or coefficient tables (d, m, f) for `VectorFields`."""
@@ -286,7 +316,7 @@ class Action:
         if self.matrices is not None:
             return np.tensordot(coefficients, self.matrices, 1)
         count = self.motion.dimension
-        return coefficients[:, :count].reshape(len(coefficients), self.base_dimension, -1)
+        return coefficients[:, :count].reshape(len(coefficients), self.base_dimension, count // self.base_dimension)
 
     def __repr__(self) -> str:
         return f"Action({self.text})"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg as sla
 from jaxtyping import Array, Float
 
 from ..groups.algebra import LieAlgebra
@@ -57,7 +58,8 @@ def span(
     outside = products - _project(unit, products)
     residual = float(np.linalg.norm(outside, axis=2).max(initial=0.0) / scale)
     if closes(residual, noise=noise, size=action.dimension):
-        return Span(_algebra(action, found, unit, products, noise, exact and len(unseen) == 0), residual, False)
+        faithful = exact and (len(unseen) == 0 or d == 1)
+        return Span(_algebra(action, found, unit, products, noise, faithful), residual, False)
     if exact:
         return Span(None, residual, False)
     beyond = products - _project(candidates, products)
@@ -72,11 +74,19 @@ def _matrix_brackets(
     action: Action, found: np.ndarray, unseen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     assert action.matrices is not None
-    stack = np.tensordot(np.concatenate([found, unseen]), action.matrices, 1)
+    stack = _balanced(np.tensordot(np.concatenate([found, unseen]), action.matrices, 1))
     first = stack[: len(found)]
     products = np.einsum("aij,bjk->abik", first, first)
     products = products - products.transpose(1, 0, 2, 3)
     return _real(stack, 1), _real(products, 2), np.zeros((0, 0))
+
+
+def _balanced(matrices: np.ndarray) -> np.ndarray:
+    """The matrices in coordinates whose units suit them, powers of two apart from the user's: an exact isomorphism."""
+    size = np.linalg.norm(matrices, axis=(1, 2), keepdims=True)
+    total = np.sum(np.abs(matrices) / np.where(size > 0, size, 1.0), axis=0)
+    units = sla.matrix_balance(total, permute=False, separate=True)[1][0]
+    return matrices * units / units[:, None]
 
 
 def _real(values: np.ndarray, axes: int) -> np.ndarray:
@@ -122,8 +132,9 @@ def _algebra(
 ) -> LieAlgebra | None:
     if faithful and action.matrices is not None:
         matrices = np.tensordot(found, action.matrices, 1)
-        scale = float(np.abs(matrices).max(initial=0.0))
-        return LieAlgebra(matrices, noise=noise * scale, check=False)
+        if len(found) == 1 or np.array_equal(_balanced(matrices), matrices):
+            scale = float(np.abs(matrices).max(initial=0.0))
+            return LieAlgebra(matrices, noise=noise * scale, check=False)
     d = len(found)
     if d == 0:
         return None

@@ -41,10 +41,11 @@ class Affine:
         """Names of the functions that `components` has coefficients on."""
         return ("1", *self.variables)
 
-    def components(self, coefficients: Float[np.ndarray, " q"]) -> list[np.ndarray]:
-        """For each coordinate the coefficients on ``1, x_1 … x_m``."""
-        matrix = np.tensordot(coefficients, self.matrices, 1)
-        return list(np.concatenate([(coefficients @ self.offsets)[:, None], matrix], axis=1))
+    def components(self, coefficients: Float[np.ndarray, " q"], *, errors: bool = False) -> list[np.ndarray]:
+        """For each coordinate the coefficients on ``1, x_1 … x_m``; of errors, the most that they can add up to."""
+        size = np.abs if errors else np.asarray
+        matrix = np.tensordot(coefficients, size(self.matrices), 1)
+        return list(np.concatenate([(coefficients @ size(self.offsets))[:, None], matrix], axis=1))
 
 
 class VectorFields:
@@ -85,6 +86,6 @@ class VectorFields:
         """Names of the functions that `components` has coefficients on."""
         return self.space.names
 
-    def components(self, coefficients: Float[np.ndarray, " q"]) -> list[np.ndarray]:
-        """For each coordinate the coefficients on the functions of the space."""
-        return list(np.asarray(coefficients).reshape(self.base_dimension, -1))
+    def components(self, coefficients: Float[np.ndarray, " q"], *, errors: bool = False) -> list[np.ndarray]:
+        """For each coordinate the coefficients on the functions of the space; errors are just as they are."""
+        return list(np.asarray(coefficients).reshape(self.base_dimension, self.space.dimension))

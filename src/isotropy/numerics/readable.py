@@ -31,19 +31,19 @@ DIGITS = 6
 MINUS = "\u2212"
 
 
-def snap(values: Any, noise: float | None = None) -> list[Fraction | float]:
+def snap(values: Any, noise: Any = None) -> list[Fraction | float]:
     """Each value as the simplest fraction that it equals to within ``noise``, or else the float itself.
 
-    ``noise`` is the absolute error of a value, by default the rounding error of an array of this size and
-    scale. A fraction of denominator k is believed only while ``noise * k^2`` stays below a small chance, so that
-    noisy numbers are left alone. Values within the noise of zero become 0.
+    ``noise`` is the absolute error of a value, one number or one for each, by default the rounding error of an array
+    of this size and scale. A fraction of denominator k is believed only while ``noise * k^2`` stays below a small
+    chance, so that noisy numbers are left alone. Values within the noise of zero become 0.
 
     >>> snap([0.75, -2.0, 3.14159])
     [Fraction(3, 4), Fraction(-2, 1), 3.14159]
     """
     values = validate.array(values, "values", minimum_size=0).ravel()
-    error = _noise(values, noise)
-    return [_snap(float(value), error) for value in values]
+    errors = np.broadcast_to(_noise(values, noise), values.shape)
+    return [_snap(float(value), float(error)) for value, error in zip(values, errors, strict=True)]
 
 
 def format_number(value: float | Fraction, noise: float | None = None) -> str:
@@ -57,9 +57,7 @@ def format_number(value: float | Fraction, noise: float | None = None) -> str:
     return MINUS + text[1:] if text.startswith("-") else text
 
 
-def format_combination(
-    coefficients: Float[np.ndarray, " f"], names: Sequence[str], *, noise: float | None = None
-) -> str:
+def format_combination(coefficients: Float[np.ndarray, " f"], names: Sequence[str], *, noise: Any = None) -> str:
     """A linear combination of named things as a line of text, terms with coefficient zero left out.
 
     >>> print(format_combination([3.0, 0.0, -0.5], ["x ∂y", "y ∂x", "∂z"]))
@@ -108,9 +106,9 @@ def _is_sum(name: str) -> bool:
     return False
 
 
-def _noise(values: np.ndarray, noise: float | None) -> float:
+def _noise(values: np.ndarray, noise: Any) -> Any:
     if noise is not None:
-        return float(noise)
+        return noise
     scale = float(np.abs(values).max(initial=0.0))
     return float(np.finfo(values.dtype).eps) * max(values.size, 1) * scale
 
@@ -128,12 +126,17 @@ def _snap(value: float, noise: float) -> Fraction | float:
 
 
 def sparse_basis(
-    span: Float[np.ndarray, "d q"], noise: float | None = None, *, order: Sequence[int] | None = None
+    span: Float[np.ndarray, "d q"],
+    noise: float | None = None,
+    *,
+    order: Sequence[int] | None = None,
+    scale: Float[np.ndarray, " q"] | None = None,
 ) -> Float[np.ndarray, "d q"]:
     """A sparse basis of the row space of ``span``, scaled for reading.
 
     ``span`` has independent rows. ``noise`` is the size of the error of an entry once the rows are made
-    orthonormal, by default that of rounding.
+    orthonormal, by default that of rounding. Where entries have units of their own, it is the error of
+    ``span / scale``.
     The basis is found block by block, blocks being sets of columns that no vector of the span couples: sparse vectors
     by iteratively reweighted least squares (Chartrand and Yin 2008), each then solved for exactly on its
     support, chosen greedily from the sparsest, and exchanged while that makes one sparser. Sparse vectors are hard
@@ -156,6 +159,8 @@ def sparse_basis(
         return span
     if d > q:
         raise IsotropyError(f"`span` has {d} rows in {q} columns, which cannot be independent: pass a basis.")
+    units = np.ones(q) if scale is None else validate.array(scale, "scale", shape=(q,)).astype(np.float64)
+    span = span / units
     span, triangle = np.linalg.qr((span / _largest(span)).T)
     span = span.T
     diagonal = np.abs(np.diag(triangle))
@@ -175,7 +180,7 @@ def sparse_basis(
     else:
         basis = ordered
     result = np.zeros((d, q))
-    result[:, columns] = _scaled(_sorted(basis), angle)
+    result[:, columns] = _scaled(_sorted(basis), angle, units[columns])
     return result
 
 
@@ -220,8 +225,7 @@ def _spans(basis: np.ndarray, span: np.ndarray, angle: float) -> bool:
 
 def _echelon_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
     """The reduced echelon form on the best conditioned columns, zeros cleaned."""
-    _, _, pivots = scipy.linalg.qr(span, mode="economic", pivoting=True)
-    pivots = pivots[: len(span)]
+    pivots = scipy.linalg.qr(span, mode="r", pivoting=True)[-1][: len(span)]
     rows = np.linalg.solve(span[:, pivots], span)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows[np.abs(rows) <= SAFETY * angle / np.linalg.svd(span[:, pivots], compute_uv=False)[-1]] = 0.0
@@ -341,17 +345,16 @@ def _sorted(basis: np.ndarray) -> np.ndarray:
     return basis[sorted(range(len(basis)), key=lambda k: tuple(np.flatnonzero(basis[k]).tolist()))]
 
 
-def _scaled(basis: np.ndarray, angle: float) -> np.ndarray:
-    """Each row as coprime integers where it fits some, and otherwise with a first entry of one."""
-    result = basis.copy()
-    for k, row in enumerate(basis):
+def _scaled(basis: np.ndarray, angle: float, units: np.ndarray) -> np.ndarray:
+    """Each unit row in its units, as coprime integers where it fits some, and otherwise with a first entry of one."""
+    result = basis * units
+    for k, row in enumerate(result):
         first = row[np.flatnonzero(row)[0]]
         scaled = row / first
-        # The division magnifies the error of the row's unit vector.
-        fractions = snap(scaled, SAFETY * angle * float(np.abs(scaled).max()) / float(np.abs(row).max()))
+        # The division magnifies the error of the row's unit vector, the units that of each entry.
+        fractions = snap(scaled, SAFETY * angle * units / abs(first))
         exact = [value for value in fractions if isinstance(value, Fraction)]
-        if len(exact) == len(fractions):
+        if len(exact) == len(fractions) and all((v == 0) == (x == 0) for v, x in zip(exact, scaled, strict=True)):
             scaled = scaled * lcm(*(value.denominator for value in exact))
-            scaled[np.abs(row) == 0] = 0.0
         result[k] = scaled
     return result

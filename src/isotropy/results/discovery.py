@@ -21,6 +21,10 @@ Terms = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
 """A generator in parts: for each coordinate, its coefficients and the functions they multiply."""
 
 
+ALIASES = 3
+"""How many other names of an algebra are printed; all are in ``algebra.aliases``."""
+
+
 @dataclass(frozen=True)
 class Unseen:
     """Candidate directions that vanish on every sample: nothing can be said about them from these samples."""
@@ -85,7 +89,7 @@ class Discovery:
         lines = [f"{head}: {count} (verdict: {self.decision.verdict}{gap})"]
         lines += [f"  {text}" for text in self.generator_text]
         if self.algebra is not None and self.dimension > 1 and self.algebra.aliases:
-            lines.append(f"also known as: {', '.join(self.algebra.aliases)}")
+            lines.append(f"also known as: {', '.join(self.algebra.aliases[:ALIASES])}")
         if self.truncated:
             lines.append("truncated: some brackets leave the candidates; the name is that of the closed part")
         if self.dimension and self.algebra is None:
@@ -105,7 +109,8 @@ class Discovery:
         for generator in self.terms:
             velocity: dict[sympy.Symbol, sympy.Expr] = {}
             for variable, parts in generator:
-                numbers = readable.snap([c for c, _ in parts], self.noise)
+                values = np.array([c for c, _ in parts])
+                numbers = readable.snap(values, readable.SAFETY * self.noise * np.abs(values))
                 features = [to_sympy(parse_expression(name, self.variables), symbols) for _, name in parts]
                 total = (readable.sympy_number(c) * f for c, f in zip(numbers, features, strict=True))
                 velocity[sympy.Symbol(variable)] = sympy.Add(*total)
