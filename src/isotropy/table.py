@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -80,14 +80,14 @@ class Table:
             )
         return column
 
-    def _refuse_cell(self, name: str, column: np.ndarray) -> None:
+    def _refuse_cell(self, name: str, column: np.ndarray) -> NoReturn:
         for place, cell in zip(self.places, column, strict=True):
             try:
                 float(cell)
             except ValueError:
                 hint = " (write decimal points, not commas)" if "," in cell else ""
                 raise IsotropyError(
-                    f"Column {name!r} of {self.name} has {_short(cell)} at {self.unit} {place}, which is not a number"
+                    f"Column {name!r} of {self.name} has {_short(str(cell))} at {self.unit} {place}, which is not a number"
                     f"{hint}."
                 ) from None
         raise IsotropyError(f"Column {name!r} of {self.name} does not hold numbers.")
