@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from math import comb, factorial, prod
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import IsotropyError
-from .representation import Representation, Sparse, Sum, Tensor, tensor
+from ..numerics.stack import Stack
+from .representation import Leaf, Representation, Sum, Tensor, tensor
 
 
 class Power(Representation):
@@ -39,7 +41,7 @@ class Power(Representation):
             )
 
     @cached_property
-    def embedding(self) -> Sparse:
+    def embedding(self) -> sp.csr_array:
         """The isometry (n^k, d) of these coordinates into the tensors V^k."""
         n, k = self.rep.dimension, self.power
         choose = itertools.combinations_with_replacement if self.symmetric else itertools.combinations
@@ -61,15 +63,18 @@ class Power(Representation):
     def _tensor(self) -> Representation:
         return Tensor((self.rep,) * self.power) if self.power > 1 else self.rep
 
-    def _compress(self, matrices: tuple[Sparse, ...]) -> list[Sparse]:
+    def _compress(self, matrices: tuple[sp.csr_array, ...]) -> Stack:
         e = self.embedding
-        return [sp.csr_array(e.T @ (m @ e)) for m in matrices]
+        return Stack.from_matrices([e.T @ (m @ e) for m in matrices], size=self.dimension)
 
-    def _generators(self) -> list[Sparse]:
+    def _generators(self) -> Stack:
         return self._compress(self._tensor.sparse_generators())
 
-    def _components(self) -> list[Sparse]:
+    def _components(self) -> Stack:
         return self._compress(self._tensor.sparse_components())
+
+    def leaves(self) -> Iterator[Leaf]:
+        return self.rep.leaves()
 
     def _key(self) -> tuple[Any, ...]:
         return "sym" if self.symmetric else "alt", self.power, self.rep._key()

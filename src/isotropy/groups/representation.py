@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import IsotropyError
+from ..numerics.stack import Stack
 
 if TYPE_CHECKING:
     from .group import Group
-
-Sparse = sp.csr_array
 
 
 class Representation:
@@ -38,38 +38,48 @@ class Representation:
     is_complex: bool = False
     has_points: bool = False
 
-    def _generators(self) -> list[Sparse]:
+    def _generators(self) -> Stack:
         raise NotImplementedError
 
-    def _components(self) -> list[Sparse]:
+    def _components(self) -> Stack:
         raise NotImplementedError
 
     def _key(self) -> tuple[Any, ...]:
         raise NotImplementedError
 
-    def sparse_generators(self) -> tuple[Sparse, ...]:
+    def leaves(self) -> Iterator[Leaf]:
+        """The representations given by matrices of their own from which this one is made."""
+        raise NotImplementedError
+
+    @cached_property
+    def generator_stack(self) -> Stack:
+        """The generators' matrices by their nonzero entries."""
+        return self._generators()
+
+    @cached_property
+    def component_stack(self) -> Stack:
+        """The components' matrices by their nonzero entries."""
+        return self._components()
+
+    def sparse_generators(self) -> tuple[sp.csr_array, ...]:
         """One sparse (d, d) matrix for each generator of the group."""
-        return self._cached_generators
+        return self.generator_stack.matrices()
 
-    def sparse_components(self) -> tuple[Sparse, ...]:
+    def sparse_components(self) -> tuple[sp.csr_array, ...]:
         """One sparse (d, d) matrix for each component's representative."""
-        return self._cached_components
-
-    @cached_property
-    def _cached_generators(self) -> tuple[Sparse, ...]:
-        return tuple(self._generators())
-
-    @cached_property
-    def _cached_components(self) -> tuple[Sparse, ...]:
-        return tuple(self._components())
+        return self.component_stack.matrices()
 
     def generators(self) -> np.ndarray:
         """The matrices of the generators, dense (q, d, d): x moves with ``generators()[k] @ x + offsets()[k]``."""
-        return _dense(self.sparse_generators(), self)
+        return self.generator_stack.dense().astype(self._dtype)
 
     def components(self) -> np.ndarray:
         """The matrices of the components' representatives, dense (p, d, d)."""
-        return _dense(self.sparse_components(), self)
+        return self.component_stack.dense().astype(self._dtype)
+
+    @property
+    def _dtype(self) -> Any:
+        return np.complex128 if self.is_complex else np.float64
 
     def offsets(self) -> np.ndarray:
         """The translation part of each generator (q, d): zero unless points are in the representation."""
@@ -172,16 +182,19 @@ class Leaf(Representation):
         component_offsets: np.ndarray | None = None,
     ):
         self.group, self.label, self.dimension = group, label, dimension
-        self._matrices = [sp.csr_array(m) for m in generators], [sp.csr_array(m) for m in components]
-        self.is_complex = any(np.iscomplexobj(m) for part in self._matrices for m in part)
+        self._stacks = tuple(_as_stack(part, dimension) for part in (generators, components))
+        self.is_complex = any(stack.is_complex for stack in self._stacks)
         self.has_points = offsets is not None
         self._offsets = offsets, component_offsets
 
-    def _generators(self) -> list[Sparse]:
-        return self._matrices[0]
+    def _generators(self) -> Stack:
+        return self._stacks[0]
 
-    def _components(self) -> list[Sparse]:
-        return self._matrices[1]
+    def _components(self) -> Stack:
+        return self._stacks[1]
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield self
 
     def offsets(self) -> np.ndarray:
         return super().offsets() if self._offsets[0] is None else self._offsets[0].copy()
@@ -192,10 +205,9 @@ class Leaf(Representation):
     @cached_property
     def _content(self) -> tuple[Any, ...]:
         digest = hashlib.sha256()
-        for matrix in (*self._matrices[0], *self._matrices[1]):
-            entries = matrix.tocoo()
-            digest.update(np.array([self.dimension, entries.nnz]).tobytes())
-            for part in (*entries.coords, entries.data):
+        for stack in self._stacks:
+            digest.update(np.array([stack.count, len(stack.values)]).tobytes())
+            for part in (stack.which, stack.row, stack.column, stack.values):
                 digest.update(np.ascontiguousarray(part).tobytes())
         return "leaf", self.label, self.dimension, self.has_points, digest.hexdigest()
 
@@ -216,22 +228,22 @@ class Sum(Representation):
         self.is_complex = any(rep.is_complex for _, rep in terms)
         self.has_points = any(rep.has_points for _, rep in terms)
 
-    def _assemble(self, parts: list[tuple[Sparse, ...]]) -> list[Sparse]:
-        copies = [count for count, _ in self.terms]
-        return [
-            sp.csr_array(
-                sp.block_diag(
-                    [sp.kron(sp.eye_array(k), m) for k, m in zip(copies, matrices, strict=True)], format="csr"
-                )
-            )
-            for matrices in zip(*parts, strict=True)
-        ]
+    def _assemble(self, stacks: list[Stack]) -> Stack:
+        start, placed = 0, []
+        for (copies, rep), stack in zip(self.terms, stacks, strict=True):
+            placed.append(stack.placed(self.dimension, start + rep.dimension * np.arange(copies)))
+            start += copies * rep.dimension
+        return reduce(Stack.plus, placed)
 
-    def _generators(self) -> list[Sparse]:
-        return self._assemble([rep.sparse_generators() for _, rep in self.terms])
+    def _generators(self) -> Stack:
+        return self._assemble([rep.generator_stack for _, rep in self.terms])
 
-    def _components(self) -> list[Sparse]:
-        return self._assemble([rep.sparse_components() for _, rep in self.terms])
+    def _components(self) -> Stack:
+        return self._assemble([rep.component_stack for _, rep in self.terms])
+
+    def leaves(self) -> Iterator[Leaf]:
+        for _, rep in self.terms:
+            yield from rep.leaves()
 
     def offsets(self) -> np.ndarray:
         return np.concatenate([np.tile(rep.offsets(), (1, k)) for k, rep in self.terms], axis=1)
@@ -273,18 +285,22 @@ class Tensor(Representation):
         self.dimension = int(np.prod([rep.dimension for rep in factors]))
         self.is_complex = any(rep.is_complex for rep in factors)
 
-    def _generators(self) -> list[Sparse]:
-        result = []
-        for matrices in zip(*(rep.sparse_generators() for rep in self.factors), strict=True):
-            total = matrices[0]
-            for matrix in matrices[1:]:
-                total = sp.kron(total, sp.eye_array(matrix.shape[0])) + sp.kron(sp.eye_array(total.shape[0]), matrix)
-            result.append(sp.csr_array(total))
-        return result
+    def _generators(self) -> Stack:
+        left, right, placed = 1, self.dimension, []
+        for rep in self.factors:
+            right //= rep.dimension
+            shifts = (np.arange(left)[:, None] * (rep.dimension * right) + np.arange(right)).ravel()
+            placed.append(rep.generator_stack.placed(self.dimension, shifts, stride=right))
+            left *= rep.dimension
+        return reduce(Stack.plus, placed)
 
-    def _components(self) -> list[Sparse]:
+    def _components(self) -> Stack:
         parts = zip(*(rep.sparse_components() for rep in self.factors), strict=True)
-        return [sp.csr_array(reduce(sp.kron, matrices)) for matrices in parts]
+        return Stack.from_matrices([reduce(sp.kron, matrices) for matrices in parts], size=self.dimension)
+
+    def leaves(self) -> Iterator[Leaf]:
+        for rep in self.factors:
+            yield from rep.leaves()
 
     @property
     def dual(self) -> Representation:
@@ -314,11 +330,14 @@ class Dual(Representation):
     def __init__(self, rep: Representation):
         self.rep, self.group, self.dimension, self.is_complex = rep, rep.group, rep.dimension, rep.is_complex
 
-    def _generators(self) -> list[Sparse]:
-        return [sp.csr_array(-m.T) for m in self.rep.sparse_generators()]
+    def _generators(self) -> Stack:
+        return self.rep.generator_stack.transposed(-1.0)
 
-    def _components(self) -> list[Sparse]:
-        return [sp.csr_array(np.linalg.inv(m.toarray()).T) for m in self.rep.sparse_components()]
+    def _components(self) -> Stack:
+        return Stack.from_matrices(np.linalg.inv(self.rep.components()).transpose(0, 2, 1))
+
+    def leaves(self) -> Iterator[Leaf]:
+        return self.rep.leaves()
 
     @property
     def dual(self) -> Representation:
@@ -339,11 +358,14 @@ class Conjugate(Representation):
     def __init__(self, rep: Representation):
         self.rep, self.group, self.dimension = rep, rep.group, rep.dimension
 
-    def _generators(self) -> list[Sparse]:
-        return [m.conj() for m in self.rep.sparse_generators()]
+    def _generators(self) -> Stack:
+        return self.rep.generator_stack.conj()
 
-    def _components(self) -> list[Sparse]:
-        return [m.conj() for m in self.rep.sparse_components()]
+    def _components(self) -> Stack:
+        return self.rep.component_stack.conj()
+
+    def leaves(self) -> Iterator[Leaf]:
+        return self.rep.leaves()
 
     @property
     def conj(self) -> Representation:
@@ -362,15 +384,27 @@ class Real(Representation):
     def __init__(self, rep: Representation):
         self.rep, self.group, self.dimension = rep, rep.group, 2 * rep.dimension
 
-    @staticmethod
-    def _split(matrix: Sparse) -> Sparse:
-        return sp.csr_array(sp.block_array([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]], format="csr"))
+    def _split(self, stack: Stack) -> Stack:
+        d, size = self.rep.dimension, self.dimension
+        real, imaginary = (replace(stack, values=part) for part in (stack.values.real, stack.values.imag))
+        across = imaginary.placed(size, np.zeros(1, dtype=int))
+        return reduce(
+            Stack.plus,
+            [
+                real.placed(size, np.array([0, d])),
+                replace(across, row=across.row + d),
+                replace(across, column=across.column + d, values=-across.values),
+            ],
+        )
 
-    def _generators(self) -> list[Sparse]:
-        return [self._split(m) for m in self.rep.sparse_generators()]
+    def _generators(self) -> Stack:
+        return self._split(self.rep.generator_stack)
 
-    def _components(self) -> list[Sparse]:
-        return [self._split(m) for m in self.rep.sparse_components()]
+    def _components(self) -> Stack:
+        return self._split(self.rep.component_stack)
+
+    def leaves(self) -> Iterator[Leaf]:
+        return self.rep.leaves()
 
     def _key(self) -> tuple[Any, ...]:
         return "real", self.rep._key()
@@ -453,7 +487,5 @@ def _count(value: object, what: str, least: int) -> int:
     return number
 
 
-def _dense(matrices: tuple[Sparse, ...], rep: Representation) -> np.ndarray:
-    dtype = np.complex128 if rep.is_complex else np.float64
-    shape = (0, rep.dimension, rep.dimension)
-    return np.stack([m.toarray().astype(dtype) for m in matrices]) if matrices else np.zeros(shape, dtype)
+def _as_stack(matrices: Any, dimension: int) -> Stack:
+    return matrices if isinstance(matrices, Stack) else Stack.from_matrices(matrices, size=dimension)

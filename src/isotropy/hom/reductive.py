@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from ..groups import Group, Representation
+from ..groups import Group
+from ..groups.representation import Leaf
 from ..numerics.decide import numerical_floor
 from ..numerics.nullspace import null_space
 
@@ -31,6 +33,7 @@ class Reductive:
         return not len(self.rest) and not self.other
 
 
+@lru_cache(maxsize=64)
 def reductive_part(group: Group) -> Reductive:
     """The largest subalgebra of the group's that contains its elements' adjoints, and its unitary components."""
     q, size = group.dimension, group.matrices.shape[1]
@@ -59,24 +62,24 @@ def reductive_part(group: Group) -> Reductive:
 
 def _real_rows(matrices: np.ndarray) -> np.ndarray:
     flat = matrices.reshape(len(matrices), -1)
-    return np.concatenate([flat.real, flat.imag], axis=1)
+    return np.concatenate([np.real(flat), np.imag(flat)], axis=1)
 
 
-def respects_adjoints(rep: Representation, part: Reductive) -> bool:
-    """Whether the representation takes adjoints to adjoints, so that it is completely reducible in its own basis.
+def respects_adjoints(leaf: Leaf, part: Reductive) -> bool:
+    """Whether a representation takes adjoints to adjoints, so that it is completely reducible in its own basis.
 
-    True for everything made from the defining matrices; to be checked for a user's own matrices.
+    Sums, products, powers, duals and conjugates inherit it, so that it is asked of leaves only.
     """
-    stack = rep.sparse_generators()
-    chosen = [sum((c * m for c, m in zip(row, stack, strict=True) if c), 0 * stack[0]) for row in part.combinations]
-    scale = max((abs(m).max() for m in chosen), default=0.0) or 1.0
-    floor = numerical_floor(np.float64, 10 * max(len(chosen), 1) * rep.dimension, scale)
-    for i, u in enumerate(chosen):
-        image = sum((s * v for s, v in zip(part.star[i], chosen, strict=True) if s), 0 * u)
-        if abs(u.conj().T - image).max() > floor:
-            return False
-    for k in part.unitary:
-        g = rep.sparse_components()[k]
-        if abs(g.conj().T @ g - np.eye(rep.dimension)).max() > numerical_floor(np.float64, 10 * rep.dimension, 1.0):
-            return False
-    return not np.abs(part.combinations @ rep.offsets()).max(initial=0) > floor if len(chosen) else True
+    chosen = np.tensordot(part.combinations, leaf.generators(), 1)
+    size = leaf.dimension
+    scale = float(np.abs(chosen).max(initial=0))
+    floor = numerical_floor(np.float64, 10 * (len(chosen) + 1) * size, scale)
+    if np.abs(chosen.conj().transpose(0, 2, 1) - np.tensordot(part.star, chosen, 1)).max(initial=0) > floor:
+        return False
+    if np.abs(part.combinations @ leaf.offsets()).max(initial=0) > floor:
+        return False
+    elements = leaf.components()[list(part.unitary)]
+    defect = np.abs(elements.conj().transpose(0, 2, 1) @ elements - np.eye(size)).max(initial=0)
+    return bool(defect <= numerical_floor(np.float64, 10 * size, 1.0)) and not (
+        leaf.component_offsets()[list(part.unitary)].any()
+    )

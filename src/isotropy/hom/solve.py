@@ -8,11 +8,11 @@ from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..errors import IsotropyError, IsotropyWarning
 from ..groups import Representation
 from ..numerics.schur import Isotype, decompose
+from ..numerics.stack import Stack
 from . import cache as disk
 from .constrained import constrained
 from .reductive import Reductive, reductive_part, respects_adjoints
@@ -92,7 +92,9 @@ def _solve(source: Representation, target: Representation, method: str, seed: in
     sides = Side(source, affine), Side(target, affine and target.has_points)
     atoms = list(dict.fromkeys([*sides[0].atoms, *sides[1].atoms]))
     part = reductive_part(source.group)
-    reducible = method != "nullspace" and all(respects_adjoints(atom, part) for atom in atoms)
+    reducible = method != "nullspace" and all(
+        respects_adjoints(leaf, part) for leaf in {leaf for atom in atoms for leaf in atom.leaves()}
+    )
     if method == "schur" and not (reducible and part.is_everything and not affine):
         raise IsotropyError(
             f"`method='schur'` needs matrices closed under conjugate transposition. Those of {source.group} on "
@@ -101,11 +103,9 @@ def _solve(source: Representation, target: Representation, method: str, seed: in
     if not reducible:
         q = source.group.dimension
         part = Reductive(np.zeros((0, q)), np.zeros((0, 0)), np.eye(q), (), tuple(range(len(source.group.components))))
-    tuples = [_images(atom, part) for atom in atoms]
-    if affine:
-        r = len(part.combinations)
-        tuples.append([*([np.zeros((1, 1))] * r), *([np.ones((1, 1))] * len(part.unitary))] or [np.ones((1, 1))])
-    found = decompose(tuples, seed=seed)
+    # Affine maps see one more coordinate, the constant 1, on which the group acts as on a scalar.
+    spaces = [_images(atom, part) for atom in (*atoms, *([source.group.scalar] if affine else []))]
+    found = decompose(spaces, seed=seed)
     order = {atom: k for k, atom in enumerate(atoms)}
     blocks, irreducibles = _assemble(found.isotypes, sides, order, affine)
     free = HomSpace(source, target, irreducibles, blocks, found.residual, found.floor, affine=affine)
@@ -114,17 +114,16 @@ def _solve(source: Representation, target: Representation, method: str, seed: in
     return _explained(constrained(free, part, seed=seed))
 
 
-def _images(atom: Representation, part: Reductive) -> list[sp.csr_array]:
-    stack, elements = atom.sparse_generators(), atom.sparse_components()
-    if len(part.combinations) and np.array_equal(part.combinations, np.eye(len(stack))):
-        images = list(stack)
-    else:
-        images = [
-            sp.csr_array(sum((c * m for c, m in zip(row, stack, strict=True) if c), 0 * stack[0]))
-            for row in part.combinations
-        ]
-    images += [elements[k] for k in part.unitary]
-    return images or [sp.eye_array(atom.dimension, format="csr")]
+def _images(atom: Representation, part: Reductive) -> Stack:
+    """The matrices on one summand of the reductive part's generators and components."""
+    stack = atom.generator_stack
+    if len(part.rest):
+        stack = stack.combine(part.combinations)
+    elements = atom.component_stack
+    if part.other:
+        elements = elements.combine(np.eye(elements.count)[list(part.unitary)])
+    stack = stack.below(elements)
+    return stack if stack.count else Stack.from_matrices(np.eye(atom.dimension)[None])
 
 
 def _assemble(

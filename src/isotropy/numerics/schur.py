@@ -26,6 +26,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 
 from ..errors import IsotropyError
 from .decide import CLEAR, numerical_floor
+from .stack import Stack
 
 DRAWS = 8
 """How many random elements are tried before the decomposition gives up."""
@@ -71,33 +72,40 @@ class Decomposition:
     floor: float
 
 
+_SMALL = 200
+"""Size up to which products with dense matrices are faster than with sparse ones."""
+
+
 class _Coincidence(Exception):
     """A random element did not separate what it must: draw another."""
 
 
-def decompose(tuples: Sequence[Sequence[Any]], *, seed: int = 0) -> Decomposition:
-    """Decompose each tuple of square (sparse or dense) matrices; all tuples have one length, in the same order.
+def decompose(spaces: Sequence[Stack], *, seed: int = 0) -> Decomposition:
+    """Decompose each stack of matrices; all stacks have the same number of matrices, in the same order.
 
-    The span of the generators must be closed under conjugate transposition in every tuple with the same coefficients, or
-    its elements be unitary. Raises `IsotropyError` when no draw passes the check, as for tuples without that property.
-    Cost: one Hermitian eigenproblem for each space, O(sum d_a^3), memory O(sum d_a^2).
+    The span of the matrices must be closed under conjugate transposition, in every stack with the same coefficients, or
+    its elements be unitary. Raises `IsotropyError` when no draw passes the check, as for stacks without that
+    property. Cost: one Hermitian eigenproblem for each space, O(sum d_a^3), memory O(sum d_a^2).
 
-    >>> turn = np.array([[0.0, -1.0], [1.0, 0.0]])
-    >>> found = decompose([[turn], [np.kron(turn, np.eye(2)) + np.kron(np.eye(2), turn)]])
+    >>> turn = np.array([[[0.0, -1.0], [1.0, 0.0]]])
+    >>> twice = np.kron(turn, np.eye(2)) + np.kron(np.eye(2), turn)
+    >>> found = decompose([Stack.from_matrices(turn), Stack.from_matrices(twice)])
     >>> sorted((i.kind, i.dimension, i.multiplicities) for i in found.isotypes)
     [('complex', 2, (0, 1)), ('complex', 2, (1, 0)), ('real', 1, (0, 2))]
     """
-    spaces = [[sp.csr_array(m) for m in matrices] for matrices in tuples]
-    sizes = [_size(given, k) for k, given in enumerate(tuples)]
-    field = np.complex128 if any(np.iscomplexobj(m) for space in spaces for m in space) else np.float64
-    scale = max((float(abs(m).sum(axis=1).max()) for space in spaces for m in space), default=0.0) or 1.0
+    counts = {space.count for space in spaces}
+    if len(counts) != 1 or 0 in counts:
+        raise IsotropyError(
+            f"The spaces must have the same number of matrices, at least one (the identity will do). Got {counts}."
+        )
+    field = np.complex128 if any(space.is_complex for space in spaces) else np.float64
+    scale = max(float(np.max(abs(space.tall).sum(axis=1), initial=0)) for space in spaces) or 1.0
     best: Decomposition | None = None
     for draw in range(DRAWS):
         try:
-            isotypes = _attempt(spaces, sizes, field, scale, np.random.default_rng([seed, draw]))
+            found = _checked(_attempt(spaces, field, scale, np.random.default_rng([seed, draw])), spaces, scale)
         except _Coincidence:
             continue
-        found = _checked(isotypes, spaces, sizes, scale)
         if best is None or found.residual < best.residual:
             best = found
         if best.residual <= best.floor:
@@ -111,91 +119,94 @@ def decompose(tuples: Sequence[Sequence[Any]], *, seed: int = 0) -> Decompositio
     )
 
 
-def _size(matrices: Sequence[Any], k: int) -> int:
-    if not len(matrices):
-        raise IsotropyError(f"Space {k} has no matrices: pass at least one generator (the identity will do).")
-    return matrices[0].shape[0]
-
-
 class _Element:
-    """A random word polynomial in the generators, evaluated alike on every space."""
+    """A random polynomial of degree 3 in the generators, evaluated alike on every space."""
 
     def __init__(self, rng: np.random.Generator, count: int, field: Any, scale: float):
-        shape = (6, count)
-        draw = rng.standard_normal(shape)
-        self.weights = (draw + 1j * rng.standard_normal(shape) if field is np.complex128 else draw) / scale
+        draw = rng.standard_normal((6, count))
+        self.weights = (draw + 1j * rng.standard_normal((6, count)) if field is np.complex128 else draw) / scale
 
-    def __call__(self, space: Sequence[sp.csr_array]) -> np.ndarray:
-        z = [sp.csr_array(sum(w * m for w, m in zip(row, space, strict=True))) for row in self.weights]
-        cubic = (z[3] @ (z[4] @ z[5].toarray())) if len(space) else 0
-        return (z[0] + z[1] @ z[2]).toarray() + cubic
+    def times(self, space: Stack, x: np.ndarray) -> np.ndarray:
+        """The element on one space times a block of columns."""
+        z = [space.weighted(w) for w in self.weights]
+        if space.size <= _SMALL:
+            z = [m.toarray() for m in z]
+        return z[0] @ x + z[1] @ (z[2] @ x) + z[3] @ (z[4] @ (z[5] @ x))
 
-    def hermitian(self, space: Sequence[sp.csr_array]) -> np.ndarray:
-        value = self(space)
+    def hermitian(self, space: Stack) -> np.ndarray:
+        """The element plus its adjoint."""
+        value = self.times(space, np.eye(space.size))
         return value + value.conj().T
 
 
-def _attempt(
-    spaces: list[list[sp.csr_array]], sizes: list[int], field: Any, scale: float, rng: np.random.Generator
-) -> list[Isotype]:
-    count = len(spaces[0])
-    splitter, second, link, *corners = (
-        _Element(rng, count, field, scale) for _ in range(3 if field is np.complex128 else 6)
-    )
+def _attempt(spaces: Sequence[Stack], field: Any, scale: float, rng: np.random.Generator) -> list[Isotype]:
+    splitter, second, link, *corners = (_Element(rng, spaces[0].count, field, scale) for _ in range(5))
     pairs = [np.linalg.eigh(splitter.hermitian(space)) for space in spaces]
-    values, bases = [p[0] for p in pairs], [p[1].astype(field) for p in pairs]
-    labels, bases = _separate(values, bases, [second.hermitian(space) for space in spaces])
-    links = [u.conj().T @ (link.hermitian(space) @ u) for u, space in zip(bases, spaces, strict=True)]
-    where = [[np.flatnonzero(label == k) for k in range(max(map(np.max, labels)) + 1)] for label in labels]
-    strength = _strengths(links, labels, len(where[0]))
+    values, bases = [p[0] for p in pairs], [p[1].astype(field, copy=False) for p in pairs]
+    labels = _separate(values, bases, spaces, second)
+    number = max(int(label.max()) for label in labels) + 1
+    where = [_members(label, number) for label in labels]
+    links = [_linked(link, u, space) for u, space in zip(bases, spaces, strict=True)]
     result = []
-    for members, order, parents in _components(strength):
-        _check_same_counts(members, where)
+    for order, parents in _components(_strengths(links, labels, number)):
+        counts = [np.array([len(place[k]) for k in order]) for place in where]
+        if any((count != count[0]).any() for count in counts):
+            raise _Coincidence
         chains = [_chain(u, b, w, order, parents) for u, b, w in zip(bases, links, where, strict=True)]
-        roots = [u[:, w[order[0]]] for u, w in zip(bases, where, strict=True)]
-        skews = [[_skew(corner(space), e) for e, space in zip(roots, spaces, strict=True)] for corner in corners]
-        structures = _division_algebra(skews, roots)
-        frames = tuple(_adapted(chain, [structure[a] for structure in structures]) for a, chain in enumerate(chains))
-        kind = ("real", "complex", "", "quaternionic")[len(structures)] if field is np.float64 else "complex"
+        structures: list[list[np.ndarray]] = []
+        if field is np.float64:
+            roots = [u[:, w[order[0]]] for u, w in zip(bases, where, strict=True)]
+            structures = _division_algebra(corners, roots, spaces)
+        frames = tuple(_adapted(chain, [unit[a] for unit in structures]) for a, chain in enumerate(chains))
+        kind = "complex" if field is np.complex128 else ("real", "complex", "", "quaternionic")[len(structures)]
         result.append(Isotype(kind, _units(len(structures) + 1), frames))
     return result
 
 
+def _members(label: np.ndarray, number: int) -> list[np.ndarray]:
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.searchsorted(label[order], np.arange(1, number)))
+
+
+def _linked(link: _Element, basis: np.ndarray, space: Stack) -> np.ndarray:
+    block = basis.conj().T @ link.times(space, basis)
+    return block + block.conj().T
+
+
 def _separate(
-    values: list[np.ndarray], bases: list[np.ndarray], seconds: list[np.ndarray]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Number the eigenspaces, the same in every space; crowded eigenvalues are split by a second element."""
-    spread = max(np.abs(v).max() for v in values) or 1.0
+    values: list[np.ndarray], bases: list[np.ndarray], spaces: Sequence[Stack], second: _Element
+) -> list[np.ndarray]:
+    """Number the eigenspaces, the same in every space; crowded eigenvalues are split, in place, by a second element."""
+    every = np.concatenate(values)
+    spread = float(np.abs(every).max()) or 1.0
     size = max(len(v) for v in values)
     floor = numerical_floor(np.float64, 10 * size, spread)
-    distinct = _cut(np.concatenate(values), floor)[1]
+    distinct = _cut(every, floor)[1]
     coarse = max(min(_COARSE, 0.1 / distinct), _LEAST_GAP) * spread
-    cluster, number = _cut(np.concatenate(values), coarse)
-    clusters = np.split(cluster, np.cumsum([len(v) for v in values])[:-1])
-    labels = [np.zeros(len(v), dtype=int) for v in values]
-    used = 0
-    for c in range(number):
-        rows = [np.flatnonzero(k == c) for k in clusters]
-        inside = np.concatenate([v[r] for v, r in zip(values, rows, strict=True)])
-        if inside.max() - inside.min() > floor:
-            sub = [
-                np.linalg.eigh(u[:, r].conj().T @ s @ u[:, r]) if len(r) else None
-                for u, r, s in zip(bases, rows, seconds, strict=True)
-            ]
-            split = [np.zeros(0) if s is None else s[0] for s in sub]
-            top = max(np.abs(s).max(initial=0) for s in (np.diag(s).real for s in seconds)) or 1.0
-            inner, count = _cut(
-                np.concatenate(split), _LEAST_GAP * top, floor=numerical_floor(np.float64, 10 * size, top)
-            )
-            for u, r, s in zip(bases, rows, sub, strict=True):
-                if s is not None:
-                    u[:, r] = u[:, r] @ s[1]
-        else:
-            inner, count = np.zeros(len(inside), dtype=int), 1
-        for label, r, part in zip(labels, rows, np.split(inner, np.cumsum([len(r) for r in rows])[:-1]), strict=True):
-            label[r] = used + part
-        used += count
-    return labels, bases
+    cluster, number = _cut(every, coarse)
+    ends = np.cumsum([len(v) for v in values])[:-1]
+    low, high = np.full(number, np.inf), np.full(number, -np.inf)
+    np.minimum.at(low, cluster, every)
+    np.maximum.at(high, cluster, every)
+    crowded = np.flatnonzero(high - low > floor)
+    if not len(crowded):
+        return np.split(cluster, ends)
+    label = cluster * 1.0
+    where = np.split(cluster, ends)
+    for c in crowded:
+        rows = [np.flatnonzero(k == c) for k in where]
+        inner: list[np.ndarray] = []
+        for u, r, space in zip(bases, rows, spaces, strict=True):
+            if len(r):
+                split = u[:, r].conj().T @ second.times(space, u[:, r])
+                part, turn = np.linalg.eigh(split + split.conj().T)
+                u[:, r] = u[:, r] @ turn
+                inner.append(part)
+        found = np.concatenate(inner)
+        top = float(np.abs(found).max()) or 1.0
+        numbers, count = _cut(found, _LEAST_GAP * top, floor=numerical_floor(np.float64, 10 * size, top))
+        label[cluster == c] += numbers / count
+    return np.split(np.unique(label, return_inverse=True)[1], ends)
 
 
 def _cut(values: np.ndarray, gap: float, *, floor: float | None = None) -> tuple[np.ndarray, int]:
@@ -226,24 +237,19 @@ def _strengths(links: list[np.ndarray], labels: list[np.ndarray], count: int) ->
     return total
 
 
-def _components(strength: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _components(strength: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """The eigenspaces of each irreducible, in the order of a walk along the strongest links, with their parents."""
-    ties = sp.csr_array(np.where(strength > 0, 1 / np.where(strength > 0, strength, 1), 0))
+    if not np.count_nonzero(strength - np.diag(np.diag(strength))):
+        return [(np.array([k]), np.zeros(0, dtype=int)) for k in range(len(strength))]
+    ties = sp.csr_array(np.divide(1.0, strength, out=np.zeros_like(strength), where=strength > 0))
     number, labels = connected_components(ties, directed=False)
     tree = minimum_spanning_tree(ties)
     tree = tree + tree.T
     result = []
-    for c in range(number):
-        members = np.flatnonzero(labels == c)
+    for members in _members(labels, number):
         root = members[np.argmax(strength[np.ix_(members, members)].sum(axis=0))]
-        order, parents = breadth_first_order(tree, root, directed=False)
-        result.append((members, order, parents))
+        result.append(breadth_first_order(tree, root, directed=False))
     return result
-
-
-def _check_same_counts(members: np.ndarray, where: list[list[np.ndarray]]) -> None:
-    if any(len({len(place[k]) for k in members}) > 1 for place in where):
-        raise _Coincidence
 
 
 def _chain(
@@ -263,30 +269,27 @@ def _chain(
     return np.stack([basis[:, where[k]] @ turns[k] for k in order], axis=1)
 
 
-def _skew(value: np.ndarray, root: np.ndarray) -> np.ndarray:
-    corner = root.conj().T @ value @ root
-    return (corner - corner.conj().T) / 2
+def _skew(block: np.ndarray) -> np.ndarray:
+    return (block - block.T) / 2
 
 
-def _division_algebra(skews: list[list[np.ndarray]], roots: list[np.ndarray]) -> list[list[np.ndarray]]:
+def _division_algebra(
+    corners: list[_Element], roots: list[np.ndarray], spaces: Sequence[Stack]
+) -> list[list[np.ndarray]]:
     """The imaginary units of D as matrices on the root eigenspace of every space: none, one or three of them."""
     total = sum(e.shape[1] for e in roots)
     units: list[list[np.ndarray]] = []
-    sizes = [np.sqrt(sum(np.linalg.norm(k) ** 2 for k in family) / total) for family in skews]
-    top = max(sizes, default=0.0)
-    if top <= _LEAST_GAP:
-        return []
-    for family in skews:
+    for corner in corners:
+        family = [_skew(e.T @ corner.times(space, e)) for e, space in zip(roots, spaces, strict=True)]
         for unit in units:
             along = sum(np.vdot(u, k) for u, k in zip(unit, family, strict=True)) / total
             family = [k - along * u for u, k in zip(unit, family, strict=True)]
-        size = np.sqrt(sum(np.linalg.norm(k) ** 2 for k in family) / total)
-        if size > 1e-4 * top:
-            units.append([k / size for k in family])
-        if len(units) == 2:
-            units.append([a @ b for a, b in zip(*units, strict=True)])
-            break
-    return units
+        size = float(np.sqrt(sum(np.linalg.norm(k) ** 2 for k in family) / total))
+        # Elements are of order 1 on the largest irreducibles, and rounding leaves about eps times the size of the space.
+        if size <= _LEAST_GAP:
+            return units
+        units.append([k / size for k in family])
+    return [*units, [a @ b for a, b in zip(*units, strict=True)]]
 
 
 def _adapted(chain: np.ndarray, structures: list[np.ndarray]) -> np.ndarray:
@@ -337,31 +340,34 @@ def _right(unit: int) -> np.ndarray:
     return matrix
 
 
-def _checked(
-    isotypes: list[Isotype], spaces: list[list[sp.csr_array]], sizes: list[int], scale: float
-) -> Decomposition:
-    """The largest defect over generators, copies and units, for maps of Frobenius norm 1."""
+def _checked(isotypes: list[Isotype], spaces: Sequence[Stack], scale: float) -> Decomposition:
+    """The largest defect over generators, copies and units, for maps of Frobenius norm 1, and over all of space."""
+    sizes = [space.size for space in spaces]
     floor = numerical_floor(np.float64, 10 * max(sizes), scale)
-    worst = 0.0
+    frames = [np.concatenate([i.frames[a].reshape(d, -1) for i in isotypes], axis=1) for a, d in enumerate(sizes)]
+    if any(frame.shape != (d, d) for frame, d in zip(frames, sizes, strict=True)):
+        return Decomposition(tuple(isotypes), float("inf"), floor)
+    worst = max(float(np.abs(f.conj().T @ f - np.eye(len(f))).max()) for f in frames)
+    moved = [space.apply(frame) for space, frame in zip(spaces, frames, strict=True)]
+    starts = [0] * len(spaces)
     for isotype in isotypes:
-        n, k = isotype.frames[0].shape[1], isotype.frames[0].shape[3]
-        flat = [np.moveaxis(f, 2, 1).reshape(f.shape[0], f.shape[2], n * k) for f in isotype.frames]
-        first = next(a for a, f in enumerate(flat) if f.shape[1])
-        model = flat[first][:, 0]
-        shape = np.sqrt(n * k)
-        for g in range(len(spaces[0])):
-            matrix = model.conj().T @ (spaces[first][g] @ model)
-            for space, frame in zip(spaces, flat, strict=True):
-                if frame.shape[1]:
-                    moved = (space[g] @ frame.reshape(len(frame), -1)).reshape(frame.shape)
-                    defect = np.linalg.norm(moved - frame @ matrix, axis=(0, 2))
-                    worst = max(worst, float(defect.max()) / shape)
-            for unit in isotype.units:
-                right = np.kron(np.eye(n), unit)
-                worst = max(worst, float(np.linalg.norm(matrix @ right - right @ matrix)) / shape)
-    for a, size in enumerate(sizes):
-        columns = np.concatenate([i.frames[a].reshape(size, -1) for i in isotypes], axis=1)
-        if columns.shape[1] != size:
-            return Decomposition(tuple(isotypes), float("inf"), floor)
-        worst = max(worst, float(np.abs(columns.conj().T @ columns - np.eye(size)).max()))
+        _d, n, _m, k = isotype.frames[0].shape
+        first = True
+        matrix = np.zeros(0)
+        for a, (frame, image) in enumerate(zip(isotype.frames, moved, strict=True)):
+            d, m = len(frame), frame.shape[2]
+            if not m:
+                continue
+            block = image[:, :, starts[a] : starts[a] + n * m * k].reshape(-1, d, n, m, k)
+            starts[a] += n * m * k
+            copies = frame.transpose(2, 0, 1, 3).reshape(m, d, n * k)
+            images = block.transpose(3, 0, 1, 2, 4).reshape(m, -1, d, n * k)
+            if first:
+                matrix = copies[0].conj().T @ images[0]
+                first = False
+            defect = images - copies[:, None] @ matrix
+            worst = max(worst, float(np.sqrt((np.abs(defect) ** 2).sum(axis=(2, 3)).max() / (n * k))))
+        for unit in isotype.units[1:]:
+            right = np.kron(np.eye(n), unit)
+            worst = max(worst, float(np.abs(matrix @ right - right @ matrix).max()))
     return Decomposition(tuple(isotypes), worst, floor)
