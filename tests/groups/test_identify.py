@@ -365,6 +365,12 @@ def test_noise_hides_small_brackets_and_only_those():
     assert identify(small).name == "heisenberg(1)"
 
 
+def test_too_much_noise_is_said():
+    algebra = groups.SE(3).algebra
+    assert LieAlgebra(algebra.matrices, noise=1e-2).name == "6-dimensional, too noisy to name"
+    assert LieAlgebra(algebra.matrices, noise=1e-5).name == "se(3)"
+
+
 @pytest.mark.parametrize("broken", [1e-3, -1e-3])
 def test_a_contraction_stopped_short_is_not_the_contraction(broken):
     # [P, P] = broken * J deforms se(2) into so(3) or sl(2,R)

@@ -13,6 +13,12 @@ from scipy import linalg
 from ..errors import IsotropyError
 from . import structure
 
+BALANCED = 1e-3
+"""A squared distance from the balanced shape, relative to one, that is good enough to decide ranks in."""
+
+LIFTED = 1e-3
+"""How large, relative to the structure constants, balancing may let the errors grow."""
+
 
 @dataclass(frozen=True)
 class Closure:
@@ -107,9 +113,7 @@ def frame_of_constants(c: np.ndarray, eps: float, noise: float) -> Frame:
         )
     to_user = balanced_basis(c, eps * size + noise)
     from_user = np.linalg.inv(to_user)
-    # independent errors of one entry each, carried to the frame, as the largest singular value of all of them
-    stretch = 2 * np.linalg.norm(to_user) ** 2 * np.linalg.norm(from_user) / np.sqrt(max(q, 1))
-    floor = float(max(eps * max(q, 1), (eps * size + noise) * stretch))
+    floor = float(max(eps * max(q, 1), (eps * size + noise) * error_growth(to_user, from_user)))
     constants = structure.change_basis(c, to_user, from_user)
     return Frame(to_user, from_user, constants, floor, Closure(0.0, None if q < 2 else (0, 1), floor))
 
@@ -150,31 +154,44 @@ def real_rows(matrices: np.ndarray) -> np.ndarray:
     return np.concatenate([np.real(flat), np.imag(flat)], axis=1) if np.iscomplexobj(flat) else flat
 
 
-def balanced_basis(c: np.ndarray, noise: float, *, steps: int = 60) -> np.ndarray:
+def error_growth(to_user: np.ndarray, from_user: np.ndarray) -> float:
+    """The largest singular value of independent unit errors in all structure constants, carried to a frame."""
+    return float(2 * np.linalg.norm(to_user) ** 2 * np.linalg.norm(from_user) / np.sqrt(max(len(to_user), 1)))
+
+
+def balanced_basis(c: np.ndarray, noise: float, *, steps: int = 200, patience: int = 12) -> np.ndarray:
     """A basis, rows in old coordinates, in which the structure constants are of size one and as small as may be.
 
-    The descent of |c|^2 over changes of basis (the bracket flow of J. Lauret, 2001: its fixed points are the
-    metrics of constant curvature kind); it stops once a step changes the shape of c no more.
+    The descent of |c|^2 over changes of basis of determinant one, the bracket flow: semisimple algebras end where
+    the Killing form is a Cartan involution, nilpotent ones at a soliton (J. Lauret, Math. Ann. 319, 2001). An
+    ill-conditioned basis first passes a plateau on which one long vector is shortened; ``patience`` outlasts it, a
+    factor e a step. Where nothing more comes, the basis before the plateau is the one returned. The flow of an algebra
+    that is not semisimple ends in zero and lifts the errors on its way: it is left once they come to ``LIFTED``.
     """
     q = c.shape[0]
     frame = np.eye(q)
     size = np.linalg.norm(c)
-    if q == 0 or size <= max(noise, structure.EPS * size) * q**1.5:
+    if q == 0 or size <= 2 * max(noise, structure.EPS * size) * q**1.5:  # q^3 errors, none much larger
         return frame
     current = c / size
-    best = np.inf
+    best, chosen, since = np.inf, frame, 0
     for _ in range(steps):
         total = float(np.sum(current**2))
         lower = np.einsum("aij,bij->ab", current, current)
         upper = np.einsum("ija,ijb->ab", current, current)
         gradient = (2 * lower - upper) / total
-        misfit = float(np.sum((gradient - np.eye(q) * np.trace(gradient) / q) ** 2))
-        if misfit > 0.99 * best:
+        gradient -= np.eye(q) * np.trace(gradient) / q
+        misfit = float(np.sum(gradient**2))
+        if noise * error_growth(frame, np.linalg.inv(frame)) > LIFTED * size * np.sqrt(total):
             break
-        best = misfit
-        step = linalg.expm(-0.5 * (gradient - np.eye(q) * np.trace(gradient) / q))
+        since += 1
+        if misfit < 0.99 * best:
+            best, chosen, since = misfit, frame, 0
+        if since > patience or misfit < BALANCED:
+            break
+        step = linalg.expm(-0.5 * gradient)
         frame = step @ frame
         current = structure.change_basis(current, step, np.linalg.inv(step))
-    constants = structure.change_basis(c, frame, np.linalg.inv(frame))
+    constants = structure.change_basis(c, chosen, np.linalg.inv(chosen))
     largest = max(np.linalg.norm(a, 2) for a in constants)
-    return frame / largest
+    return chosen / largest

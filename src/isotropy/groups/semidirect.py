@@ -169,6 +169,9 @@ def two_vectors(c: np.ndarray, levi: np.ndarray, action: np.ndarray, floor: floa
     commutant = structure.null_space(rows, floor).reshape(-1, size, size)
     if len(commutant) != 4:
         return False
-    # gl(2,R) and not the quaternions: the form tr(XY) on its traceless part is (2, 1), not (0, 3)
+    x, y = np.tensordot(np.random.default_rng(0).standard_normal((2, 4)), commutant, axes=(1, 0))
+    if structure.numerical_rank(np.array([np.linalg.norm(x @ y - y @ x)]), floor) == 0:
+        return False
+    # not commutative, it is gl(2,R) or the quaternions: the form tr(XY) has three positive squares, or one
     gram = np.einsum("aij,bji->ab", commutant, commutant)
     return int((np.linalg.eigvalsh(gram) > 0).sum()) == 3
