@@ -11,17 +11,20 @@ if TYPE_CHECKING:
     from . import groups, spaces
     from .discover import discover
     from .dynamics import Trajectories, conserve
+    from .enforce import enforce
     from .errors import IsotropyError, IsotropyWarning
     from .geometry.action import Action
     from .geometry.data import Data
     from .geometry.motion import VectorFields
     from .geometry.sample import Samples
     from .groups.algebra import LieAlgebra
+    from .results.basis import Basis
     from .results.discovery import Discovery
 
 # Names are imported on first use, so that `isotropy --help` does not wait for JAX.
 _HOMES = {
     "Action": "geometry.action",
+    "Basis": "results.basis",
     "Data": "geometry.data",
     "Discovery": "results.discovery",
     "IsotropyError": "errors",
@@ -32,11 +35,13 @@ _HOMES = {
     "VectorFields": "geometry.motion",
     "conserve": "dynamics",
     "discover": "discover",
+    "enforce": "enforce",
 }
 _MODULES = ("groups", "spaces")
 
 __all__ = [
     "Action",
+    "Basis",
     "Data",
     "Discovery",
     "IsotropyError",
@@ -47,6 +52,7 @@ __all__ = [
     "VectorFields",
     "conserve",
     "discover",
+    "enforce",
     "groups",
     "spaces",
 ]

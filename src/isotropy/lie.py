@@ -15,13 +15,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
 from jaxtyping import Array, Float
 
 from .errors import IsotropyError
-from .geometry.action import Action
+from .geometry.action import Action, Component
+from .geometry.motion import Affine
+from .geometry.polynomial import Polynomials
 from .geometry.sample import Samples
 from .geometry.section import value_shape
 from .geometry.space import Space
+from .geometry.substitution import pullback_matrix
 
 Mode = Literal["forward", "reverse", "generators"]
 
@@ -199,11 +203,7 @@ def components_of_space(action: Action, space: Space, samples: Samples) -> Float
     with jax.enable_x64(True):
         for k, component in enumerate(action.components):
             moved = space.values(np.asarray(jax.vmap(component.theta)(jnp.asarray(points))))
-            origin = component.untheta(jnp.zeros(action.fibre_shape, jnp.float64)).ravel()
-            units = jnp.eye(n, dtype=jnp.float64)
-            back = np.asarray(
-                jnp.stack([component.untheta(unit.reshape(action.fibre_shape)).ravel() - origin for unit in units], -1)
-            )
+            back = _untheta_matrix(component, action.fibre_shape)
             out[:, :, k] = np.einsum("pf,no->pnfo", moved, back) - np.einsum("pf,no->pnfo", values, np.eye(n))
     return out
 
@@ -214,3 +214,46 @@ def _same_dimension(action: Action, space: Space, samples: Samples) -> None:
             f"action, space and samples must share one base. Got R^{action.base_dimension}, "
             f"R^{space.input_dimension} and R^{samples.dimension}."
         )
+
+
+def of_polynomials(action: Action, space: Polynomials) -> list[scipy.sparse.csr_array]:
+    """L(xi_q, .) and then K_g - 1, each one sparse matrix on the coefficients (f, n) of polynomial sections, flattened.
+
+    For affine motions of the base, which keep degrees or lower them; the fibre must move by constant matrices. Rows are
+    (monomial of any degree up to that of ``space``, fibre coordinate). No samples are involved and integers stay
+    integers.
+    """
+    if not isinstance(action.motion, Affine) or action.factor is not None:
+        raise IsotropyError(f"polynomials are kept by affine motions alone. Got {action}: use `of_space`.")
+    m, n = action.base_dimension, action.fibre_dimension
+    whole = Polynomials(m, degree=space.degree)
+    inside = whole.index(space.exponents)
+    embedding = scipy.sparse.csr_array(
+        (np.ones(space.dimension), (inside, np.arange(space.dimension))), shape=(whole.dimension, space.dimension)
+    )
+    eye = scipy.sparse.csr_array(scipy.sparse.eye_array(n))
+    result: list[scipy.sparse.csr_array] = []
+    matrices = action.fibre_matrices(np.zeros((1, m)))[0]
+    for linear, offset, fibre in zip(action.motion.matrices, action.motion.offsets, matrices, strict=True):
+        moved = scipy.sparse.csr_array(whole.lie_matrix(linear, offset)[inside].T)
+        result.append(_kron(moved, eye) - _kron(embedding, scipy.sparse.csr_array(fibre)))
+    for component in action.components:
+        with jax.enable_x64(True):
+            offset = np.asarray(component.theta(jnp.zeros(m, jnp.float64)))
+        pulled = pullback_matrix(space, component.matrix, offset)
+        back = scipy.sparse.csr_array(_untheta_matrix(component, action.fibre_shape))
+        result.append(_kron(pulled.T, back) - _kron(embedding, eye))
+    return [scipy.sparse.csr_array(matrix) for matrix in result]
+
+
+def _kron(left: Any, right: Any) -> scipy.sparse.csr_array:
+    return scipy.sparse.csr_array(scipy.sparse.kron(left, right, format="csr"))
+
+
+def _untheta_matrix(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:
+    """The linear part of Theta_g^{-1} on flattened values."""
+    n = int(np.prod(shape, dtype=int))
+    with jax.enable_x64(True):
+        origin = component.untheta(jnp.zeros(shape, jnp.float64)).ravel()
+        units = jnp.eye(n, dtype=jnp.float64)
+        return np.asarray(jnp.stack([component.untheta(unit.reshape(shape)).ravel() - origin for unit in units], -1))

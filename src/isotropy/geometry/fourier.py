@@ -69,7 +69,7 @@ class Fourier(Space):
     @cached_property
     def _modes(self) -> np.ndarray:
         """For each feature and coordinate: 0 for 1, 2k - 1 for the cosine and 2k for the sine of frequency k."""
-        modes = np.array(list(product(*(range(2 * int(k) + 1) for k in self._frequencies))), dtype=np.int64)
+        modes = np.array(list(product(*(range(2 * int(k) + 1) for k in self._frequencies))), dtype=np.int32)
         order = (modes + 1) // 2
         if self._degree is not None:
             kept = order.sum(axis=1) <= self._degree
@@ -80,6 +80,11 @@ class Fourier(Space):
     @property
     def dimension(self) -> int:
         return len(self._modes)
+
+    @property
+    def periods(self) -> Float[np.ndarray, " m"]:
+        """The period of each coordinate."""
+        return self._periods
 
     @property
     def _rates(self) -> np.ndarray:

@@ -61,6 +61,16 @@ class RBF(Space):
         self._kernel, self._name = kernel, name
 
     @property
+    def centres(self) -> Float[np.ndarray, "f m"]:
+        """The centre of each feature."""
+        return self._centres
+
+    @property
+    def width(self) -> float:
+        """The length by which distances from a centre are divided."""
+        return self._width
+
+    @property
     def factors(self) -> tuple[Factors, ...]:
         return tuple(((f"{self._name}{k}", 1),) for k in range(len(self._centres)))
 

@@ -1,0 +1,55 @@
+"""Sparse bases made readable: blocks that share no coordinate, each in its sparsest basis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from . import readable
+from .exact import Sparse, blocks, same_span
+
+LARGEST = (16, 400)
+"""Vectors and coordinates of a block that is still searched for its sparsest basis: the search is cubic in both."""
+
+
+def basis(rows: Sparse, noise: float) -> Sparse:
+    """The same span in a sparse readable basis, block by block where a block is small enough to search."""
+    parts = [_block(rows, r, c, noise) for r, c in blocks(rows)]
+    return _stacked(parts, rows.shape)
+
+
+def integer_basis(rows: Sparse) -> Sparse:
+    """As `basis`, for integers: a block is exchanged only where the other basis is sparser and provably spans it."""
+    parts = []
+    for r, c in blocks(rows):
+        block = rows[r][:, c]
+        if 1 < len(r) <= LARGEST[0] and len(c) <= LARGEST[1]:
+            other = sp.csr_array(np.round(readable.sparse_basis(block.toarray())))
+            if other.nnz < block.nnz and same_span(block, other):
+                block = other
+        parts.append((r, c, block))
+    return _stacked(parts, rows.shape)
+
+
+def _block(rows: Sparse, r: Any, c: Any, noise: float) -> tuple[Any, Any, Sparse]:
+    block = rows[r][:, c].toarray()
+    if len(r) <= LARGEST[0] and len(c) <= LARGEST[1]:
+        block = readable.sparse_basis(block, noise=noise)
+    return r, c, sp.csr_array(block)
+
+
+def _stacked(parts: list[tuple[Any, Any, Sparse]], shape: tuple[int, int]) -> Sparse:
+    """Blocks put back in place, rows sorted by their first entries."""
+    if not parts:
+        return sp.csr_array(shape)
+    entries = [block.tocoo() for _, _, block in parts]
+    row = np.concatenate([r[e.coords[0]] for (r, _, _), e in zip(parts, entries, strict=True)])
+    column = np.concatenate([c[e.coords[1]] for (_, c, _), e in zip(parts, entries, strict=True)])
+    values = np.concatenate([e.data for e in entries])
+    first = np.full(shape[0], shape[1])
+    np.minimum.at(first, row, column)
+    order = np.argsort(first, kind="stable")
+    result = sp.csr_array(sp.coo_array((values, (row, column)), shape=shape))
+    return sp.csr_array(result[order])
