@@ -1,0 +1,1 @@
+"""Answers for a person: figures, and one HTML page that holds everything."""

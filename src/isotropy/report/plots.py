@@ -19,7 +19,7 @@ from ..dynamics import Trajectories
 from ..numerics.decide import Decision
 from ..results.discovery import Discovery
 from ..results.laws import Laws
-from . import fields
+from . import generators
 from .theme import QUIET, SERIES, themed
 
 MOST_PANELS = 9
@@ -53,7 +53,7 @@ def generators_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None 
     with themed():
         figure = Figure(figsize=(3.1 * columns, 3.0 * rows), layout="constrained")
         for k in range(shown):
-            fields.draw(figure, (rows, columns, k + 1), found, k, points)
+            generators.draw(figure, (rows, columns, k + 1), found, k, points)
     return figure
 
 
@@ -67,7 +67,7 @@ def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None =
         grid = figure.add_gridspec(rows + 1, columns)
         _draw_spectrum(figure.add_subplot(grid[0, :]), found.spectrum, found.decision, "singular value")
         for k in range(shown):
-            fields.draw(figure, grid[1 + k // columns, k % columns], found, k, points)
+            generators.draw(figure, grid[1 + k // columns, k % columns], found, k, points)
     return figure
 
 
@@ -167,7 +167,8 @@ def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str) -> N
     axes.set_xlabel("rank")
     axes.set_ylabel(label)
     axes.locator_params(axis="x", integer=True, nbins=10)
-    axes.legend(loc="best", fontsize="small")
+    if axes.lines:
+        axes.legend(loc="best", fontsize="small")
 
 
 def _motions(motions: Trajectories) -> list[tuple[int, np.ndarray]]:

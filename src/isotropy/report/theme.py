@@ -65,8 +65,8 @@ def svg(figure: Figure, label: str, *, salt: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, name)
-    # Matplotlib names its groups figure_1, axes_1, … in every drawing; a page may hold an id only once.
-    text = re.sub(r'<g id="([a-zA-Z]+[a-zA-Z0-9]*_[0-9]+)"', rf'<g id="{salt}-\1"', text)
+    # Matplotlib uses the same names in every drawing; a page may hold an id only once.
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\1{salt}-", text)
     # The page's own font: widths were measured in another one, but text is placed by its anchor.
     text = re.sub(r"font: ([^;\"]*?)px [^;\"]*", r"font: \1px system-ui, sans-serif", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)

@@ -21,6 +21,9 @@ ARROWS = 13
 ORBITS = 7
 """Points that are carried along the field in space."""
 
+PRECISION = 1e-5
+"""Relative error of a drawn orbit: finer than a line is wide."""
+
 LONGEST_TITLE = 34
 """Characters that fit over a panel."""
 
@@ -143,7 +146,7 @@ def _orbit(field: Field, start: np.ndarray, duration: float, middle: np.ndarray,
     halves = []
     for sign in (-0.5, 0.5):
         span = (0.0, sign * duration)
-        solution = solve_ivp(velocity, span, start, events=inside, max_step=duration / 60)
+        solution = solve_ivp(velocity, span, start, events=inside, max_step=duration / 60, rtol=PRECISION)
         halves.append(solution.y.T)
     return np.concatenate([halves[0][::-1], halves[1][1:]])
 
