@@ -36,8 +36,9 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 """Every function that a text may call."""
 
-EXACT_BITS = 64
-"""Longer numerators or denominators are rounded to floats, so that no text makes a number grow without bound."""
+LARGEST_INTEGER = 2**53
+LARGEST_DENOMINATOR = 10_000
+"""Numbers beyond these become floats: they read no better as fractions, and no text makes one grow without bound."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ Atom = Variable | Pi | Call | Root | Addition
 def number(value: Fraction | float) -> Term:
     """A constant. Raises `IsotropyError` where it is not finite."""
     if isinstance(value, Fraction):
-        if max(value.numerator.bit_length(), value.denominator.bit_length()) <= EXACT_BITS:
+        if abs(value.numerator) <= LARGEST_INTEGER and value.denominator <= LARGEST_DENOMINATOR:
             return Term(value)
         try:
             value = float(value)
@@ -118,7 +119,7 @@ def multiply(factors: Iterable[Term]) -> Term:
         for node, exponent in factor.powers:
             powers[node] = powers.get(node, 0) + exponent
     kept = [(node, exponent) for node, exponent in powers.items() if exponent]
-    return Term(coefficient, tuple(sorted(kept, key=lambda pair: _natural(_atom_text(pair[0])))))
+    return Term(coefficient, tuple(sorted(kept, key=lambda pair: _place(pair[0]))))
 
 
 def add(terms: Iterable[Term]) -> Term:
@@ -225,6 +226,12 @@ def _sympy_number(value: Fraction | float) -> sympy.Expr:
     import sympy
 
     return sympy.Rational(value.numerator, value.denominator) if isinstance(value, Fraction) else sympy.Float(value)
+
+
+def _place(node: Atom) -> tuple[int, list[Any]]:
+    """A key that sorts pi before the coordinates, and these before the rest."""
+    rank = 0 if isinstance(node, Pi) else 1 if isinstance(node, Variable) else 2
+    return rank, _natural(_atom_text(node))
 
 
 def _natural(text: str) -> list[Any]:

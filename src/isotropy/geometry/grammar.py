@@ -282,7 +282,8 @@ class _Parser:
                         features = []
                     spaces.append(self.span(term))
                 else:
-                    features.append(self.direction(self.scalar(term, value.position), value.position))
+                    at = term.position if isinstance(term, _Group) else value.position
+                    features.append(self.direction(self.scalar(term, at), at))
             if features:
                 spaces.append(self.features(features))
             result = spaces[0]

@@ -126,7 +126,9 @@ class Polynomials(Space):
             variable = (current > 0).argmax(axis=1)
             parent = current.copy()
             parent[np.arange(len(current)), variable] -= 1
-            steps.append((Polynomials(m, degree=degree - 1, homogeneous=True).index(parent), variable))
+            place = Polynomials(m, degree=degree - 1, homogeneous=True).index(parent)
+            # JAX without x64 has no 64-bit indices.
+            steps.append((place.astype(np.int32), variable.astype(np.int32)))
         return steps
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, " f"]:

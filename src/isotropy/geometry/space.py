@@ -80,11 +80,13 @@ class Space:
     def names(self) -> tuple[str, ...]:
         """The f features as text, such as ``x^2*y`` or ``x/sqrt(x^2 + y^2)``."""
         place = {name: k for k, name in enumerate(self._variables)}
-        # Coordinates in their own order, then the other atoms by name.
-        return tuple(
-            factors_text(tuple(sorted(factors, key=lambda pair: (place.get(pair[0], len(place)), pair[0]))))
-            for factors in self.factors
-        )
+
+        def order(pair: tuple[str, int]) -> tuple[int, str]:
+            """Constants, the coordinates in their own order, then the other atoms by name."""
+            constant = pair[0] == "pi" or pair[0][0].isdigit()
+            return place.get(pair[0], -1 if constant else len(place)), pair[0]
+
+        return tuple(factors_text(tuple(sorted(factors, key=order))) for factors in self.factors)
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, " f"]:
         """The features at one point, in the precision of ``x``; use `jax.vmap` for a batch."""
@@ -209,7 +211,7 @@ class Sum(Space):
             if factors not in seen:
                 seen.add(factors)
                 kept.append(position)
-        self._kept = np.array(kept, dtype=np.int64)
+        self._kept = np.array(kept, dtype=np.int32)
 
     @cached_property
     def factors(self) -> tuple[Factors, ...]:
@@ -261,7 +263,7 @@ class Product(Space):
             for j, b in enumerate(right.factors):
                 pairs.setdefault(multiply_factors(a, b), (i, j))
         self._factors = tuple(pairs)
-        self._left_index, self._right_index = np.array(list(pairs.values()), dtype=np.int64).reshape(-1, 2).T
+        self._left_index, self._right_index = np.array(list(pairs.values()), dtype=np.int32).reshape(-1, 2).T
 
     @property
     def factors(self) -> tuple[Factors, ...]:

@@ -136,13 +136,14 @@ def sparse_basis(
 
     ``span`` has independent rows. ``noise`` is the size of the error of an entry once the rows are made
     orthonormal, by default that of rounding. Where entries have units of their own, it is the error of
-    ``span / scale``.
+    ``span / scale``, and ``scale`` is positive.
+
     The basis is found block by block, blocks being sets of columns that no vector of the span couples: sparse vectors
     by iteratively reweighted least squares (Chartrand and Yin 2008), each then solved for exactly on its
     support, chosen greedily from the sparsest, and exchanged while that makes one sparser. Sparse vectors are hard
     to find in general, so the sparsest basis is not promised; the span is: entries are set to zero only within
-    the noise, and where the result is ill-conditioned or leaves the span by more, an echelon basis is returned,
-    and failing that ``span`` itself.
+    the noise, and where the result leaves the span by more, a better conditioned basis is tried, then an echelon
+    basis, and failing these the orthonormal rows are returned as they are.
 
     Rows are sorted by their first entries, in ``order`` if given, a permutation of the columns. Each is scaled to
     coprime integers where it fits some to within the noise, and otherwise to a first entry of 1; the first entry is
@@ -160,6 +161,8 @@ def sparse_basis(
     if d > q:
         raise IsotropyError(f"`span` has {d} rows in {q} columns, which cannot be independent: pass a basis.")
     units = np.ones(q) if scale is None else validate.array(scale, "scale", shape=(q,)).astype(np.float64)
+    if (units <= 0).any():
+        raise IsotropyError(f"`scale` must be positive. Got {units.min():g} at index {int(units.argmin())}.")
     span = span / units
     span, triangle = np.linalg.qr((span / _largest(span)).T)
     span = span.T
@@ -173,14 +176,18 @@ def sparse_basis(
     if sorted(columns.tolist()) != list(range(q)):
         raise IsotropyError(f"`order` must be a permutation of the {q} columns. Got {order!r}.")
     ordered = span[:, columns]
-    for candidate in (_sparse_rows, _echelon_rows):
-        basis = candidate(ordered, angle)
-        if basis is not None and _spans(basis, ordered, angle):
-            break
-    else:
-        basis = ordered
+    # A better conditioned choice is less sparse: it is tried where noise makes the sparsest one stray.
+    candidates = (
+        lambda: _sparse_rows(ordered, angle, INDEPENDENT),
+        lambda: _sparse_rows(ordered, angle, WELL_INDEPENDENT),
+        lambda: _echelon_rows(ordered, angle),
+    )
+    basis = next(
+        (rows for find in candidates if (rows := find()) is not None and _spans(rows, ordered, angle)), ordered
+    )
     result = np.zeros((d, q))
-    result[:, columns] = _scaled(_sorted(basis), angle, units[columns])
+    # Adding zero turns -0 into 0.
+    result[:, columns] = _scaled(_sorted(basis), angle, units[columns]) + 0.0
     return result
 
 
@@ -188,7 +195,10 @@ SAFETY = 8.0
 """How many times the error of the span an entry may be and still count as zero."""
 
 INDEPENDENT = 0.02
-"""The sine of the smallest angle at which a row may stand off the span of the others: about one degree."""
+"""The sine of the smallest angle at which a row may stand off the span of those before it: about one degree."""
+
+WELL_INDEPENDENT = 0.3
+"""The same for a well-conditioned basis."""
 
 ROUNDS = 25
 """Steps of reweighting, over which the smoothing falls from one to `SMOOTHEST`."""
@@ -216,11 +226,11 @@ def _largest(rows: np.ndarray) -> np.ndarray:
 
 
 def _spans(basis: np.ndarray, span: np.ndarray, angle: float) -> bool:
-    """Whether ``basis`` spans the rows of ``span`` to within a few times ``angle``, well-conditioned."""
-    unit = basis / np.linalg.norm(basis, axis=1, keepdims=True)
-    smallest = np.linalg.svd(unit, compute_uv=False)[-1]
-    outside = np.linalg.norm(unit - (unit @ span.T) @ span, 2)
-    return bool(smallest > INDEPENDENT / len(basis) and outside <= SAFETY * angle * len(basis))
+    """Whether the span of ``basis`` is off that of ``span`` by no more than a few times ``angle`` for each row."""
+    frame, triangle = np.linalg.qr(basis.T / np.linalg.norm(basis, axis=1))
+    outside = float(np.linalg.norm(frame - span.T @ (span @ frame), 2))
+    independent = np.linalg.svd(triangle, compute_uv=False)[-1] > np.finfo(np.float64).eps * basis.size
+    return bool(independent and outside <= SAFETY * angle * len(basis))
 
 
 def _echelon_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
@@ -232,7 +242,7 @@ def _echelon_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
     return rows if (np.abs(rows).max(axis=1) > 0).all() else None
 
 
-def _sparse_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
+def _sparse_rows(span: np.ndarray, angle: float, independent: float) -> np.ndarray | None:
     """Sparse unit rows of the same span, block by block, or None where too few were found."""
     d, q = span.shape
     coupled = np.abs(span.T @ span) > SAFETY * angle
@@ -243,13 +253,13 @@ def _sparse_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
         _, values, right = np.linalg.svd(span[:, columns], full_matrices=False)
         # The singular values of a block of an orthonormal basis are zero or one.
         inside = right[values > 0.5]
-        for row in _sparse_block(inside, angle) if len(inside) else []:
+        for row in _sparse_block(inside, angle, independent) if len(inside) else []:
             rows.append(np.zeros(q))
             rows[-1][columns] = row
     return np.array(rows) if len(rows) == d else None
 
 
-def _sparse_block(span: np.ndarray, angle: float) -> list[np.ndarray]:
+def _sparse_block(span: np.ndarray, angle: float, independent: float) -> list[np.ndarray]:
     """Sparse unit rows spanning one block: a greedy choice, then exchanges."""
     d, q = span.shape
     if d == 1:
@@ -263,7 +273,7 @@ def _sparse_block(span: np.ndarray, angle: float) -> list[np.ndarray]:
     pool += _vanishing_vectors(span, angle)
     chosen: list[np.ndarray] = []
     for row in sorted(pool, key=_cost):
-        if len(chosen) < d and _sine(row, chosen) > INDEPENDENT:
+        if len(chosen) < d and _sine(row, chosen) > independent:
             chosen.append(row)
     improved = len(chosen) == d
     while improved:
@@ -273,7 +283,7 @@ def _sparse_block(span: np.ndarray, angle: float) -> list[np.ndarray]:
             # The one direction of the span that the other rows do not reach.
             direction = np.linalg.svd(np.array(others) @ span.T)[2][-1]
             for row in _sparse_vectors(span, direction[None], angle, EXCHANGE_STARTS):
-                if _cost(row)[0] < _cost(chosen[k])[0] and _sine(row, others) > INDEPENDENT:
+                if _cost(row)[0] < _cost(chosen[k])[0] and _sine(row, others) > independent:
                     chosen[k], improved = row, True
     return chosen
 
@@ -355,6 +365,7 @@ def _scaled(basis: np.ndarray, angle: float, units: np.ndarray) -> np.ndarray:
         fractions = snap(scaled, SAFETY * angle * units / abs(first))
         exact = [value for value in fractions if isinstance(value, Fraction)]
         if len(exact) == len(fractions) and all((v == 0) == (x == 0) for v, x in zip(exact, scaled, strict=True)):
-            scaled = scaled * lcm(*(value.denominator for value in exact))
+            common = lcm(*(value.denominator for value in exact))
+            scaled = scaled * (common if common <= LARGEST_DENOMINATOR else 1)
         result[k] = scaled
     return result
