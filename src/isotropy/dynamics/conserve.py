@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from ..errors import IsotropyError
 from ..geometry.space import Space
-from ..numerics import pencil
-from ..numerics.decide import CLEAR, SEPARATION, Decision, decide
+from ..numerics import pencil, readable
+from ..numerics.decide import SEPARATION, Decision
 from ..numerics.spectrum import TriangularFactor
 from ..results.laws import Laws
 from . import simplest
@@ -21,6 +21,18 @@ TOLERANCE = 1e-4
 
 No finite amount of data shows a drift of exactly zero, and nature perturbs every idealised law a little.
 """
+
+HARDLY = float(np.sqrt(np.finfo(np.float64).eps))
+"""Relative spread below which a combination of functions counts as constant over the data: half of all digits.
+
+States printed to a few digits or integrated by an ODE solver are seldom known better.
+"""
+
+LAWLIKE = 0.1
+"""A law drifts by less than this share of what a typical function of the space does, whatever the noise."""
+
+CLEARLY = 3.0
+"""A drift this many times the error of the velocities is no zero."""
 
 BATCH_BYTES = 2**26
 """Memory for the gradients of one batch of samples."""
@@ -77,42 +89,44 @@ def conserve(
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
         raise IsotropyError(f"`tolerance` must be a number from 0 up to 1. Got {tolerance!r}.")
     operators = measure(trajectories, space, batch_size)
-    solved = pencil.solve(operators.drift, operators.spread, rows=operators.rows, scale=operators.size)
+    solved = pencil.solve(operators.drift, operators.spread, rows=operators.rows, scale=operators.size, cut=HARDLY)
     decision = _decide(solved, operators, tolerance)
+    constant = _constant(solved, space)
     remarks: list[str] = []
     chosen, reference = solved, operators.spread
     most = trajectories.count - 1
     if decision.nullity >= most:
         # As many laws as motions allow: one more may be hidden because all the motions share its value.
         varying = np.where(np.abs(solved.vectors).max(axis=0, initial=0.0) > 0, operators.values, 0.0)
-        about_zero = pencil.solve(operators.drift, varying, rows=operators.rows)
+        about_zero = pencil.solve(operators.drift, varying, rows=operators.rows, cut=HARDLY)
         second = _decide(about_zero, operators, tolerance)
-        if second.nullity == decision.nullity + 1 and not _blind(solved, space, operators):
-            chosen, reference, decision = about_zero, varying, second
+        if second.nullity == decision.nullity + 1 and len(constant) <= 1:
+            chosen, reference, decision, constant = about_zero, varying, second, constant[:0]
             remarks.append(
                 f"{trajectories.count} trajectories show at most {most} quantities that differ between them; one "
                 f"combination of the laws below has the same value on all of them, and might be theirs alone"
+                if most
+                else "one trajectory alone: the law may be a property of this orbit, pass several to tell"
             )
-        elif decision.nullity:
+        elif most:
             remarks.append(f"{trajectories.count} trajectories cannot show more than {most} laws: there may be others")
-        elif most == 0:
+        else:
             remarks.append("one trajectory alone: nothing tells a law from a property of this orbit, pass several")
     raw = chosen.vectors[: decision.nullity]
-    readable = simplest.laws(chosen, decision.nullity, operators.drift, reference, space)
+    found = simplest.laws(chosen, decision.nullity, operators.drift, reference, space)
     samples = trajectories.states[np.linspace(0, len(trajectories) - 1, min(len(trajectories), 200)).astype(int)]
-    kinship = simplest.kinship(readable, space, samples, trajectories.states.std(axis=0))
-    constant = _constant(solved, space, operators)
+    kinship = simplest.kinship(found, space, samples, trajectories.states.std(axis=0))
     return Laws(
         space=space,
-        coefficients=readable.coefficients,
-        uncertainty=readable.uncertainty,
-        text=tuple(_text(space, c, e) for c, e in zip(readable.coefficients, readable.uncertainty, strict=True)),
-        drift=np.array([_ratio(operators.drift, reference, c) for c in readable.coefficients]),
+        coefficients=found.coefficients,
+        uncertainty=found.uncertainty,
+        text=tuple(_text(space, c, e) for c, e in zip(found.coefficients, found.uncertainty, strict=True)),
+        drift=np.array([_ratio(operators.drift, reference, c) for c in found.coefficients]),
         span=raw,
         independent=kinship.independent,
         dependent=kinship.dependent,
         constant=constant,
-        constant_text=tuple(space.describe(c) for c in constant),
+        constant_text=tuple(space.describe(c, noise=HARDLY) for c in constant),
         spectrum=chosen.ratios,
         decision=decision,
         trajectories=str(trajectories),
@@ -152,51 +166,49 @@ def measure(trajectories: Trajectories, space: Space, batch_size: int | None = N
 
 
 def _decide(solved: pencil.Pencil, operators: Operators, tolerance: float) -> Decision:
-    """How many ratios are as small as the tolerance and the error of the velocities allow."""
+    """How many ratios are as small as the tolerance and the error of the velocities allow.
+
+    Each ratio is compared with the drift that the error of the velocities alone would give to the same function.
+    Below the tolerance, or below that drift, it may be zero; several times above both, it is not.
+    """
     ratios = solved.ratios
     floor = solved.floor(len(ratios))
     if len(ratios) == 0:
-        return decide(ratios, floor=floor)
-    drifts = np.linalg.norm(operators.error @ solved.vectors.T, axis=0) if len(operators.error) else 0 * ratios
-    # The error of the candidates' own drift: those that it could hide, and the first that it could not.
-    hidden = np.flatnonzero(ratios > CLEAR * np.maximum(drifts, floor))
-    last = hidden[0] if len(hidden) else len(ratios) - 1
-    noise = float(drifts[: max(last, 1)].max(initial=0.0))
-    if noise > tolerance:
-        return decide(ratios, floor=floor, noise=noise)
+        return Decision(0, float("inf"), floor, 0.0, "none", "no function of the space varies over the data")
+    errors = (
+        np.linalg.norm(operators.error @ solved.vectors.T, axis=0) if len(operators.error) else np.zeros_like(ratios)
+    )
+    typical = float(np.median(ratios))
     level = max(tolerance, floor)
-    count = int((ratios <= level).sum())
+    # A function whose error is as large as a typical drift varies too little over these data to be judged.
+    lawlike = (ratios <= np.maximum(level, CLEARLY * errors)) & (ratios <= LAWLIKE * typical) & (errors < typical)
+    count = len(ratios) if lawlike.all() else int(np.argmin(lawlike))
+    noise = float(errors[:count].max(initial=0.0) if count else errors[0])
     if count == len(ratios):
-        return Decision(count, float("inf"), level, noise, "cannot tell", "everything in the space is constant")
-    following = float(ratios[count])
-    gap = following / max(float(ratios[count - 1]) if count else level, floor, noise)
-    if count == 0:
-        reason = f"the smallest drift is {following:.1e} of its spread, above the tolerance {level:.0e}"
-        if following - noise <= level:
-            return Decision(0, gap, level, noise, "cannot tell", reason + " by less than the error of the velocities")
-        return Decision(0, gap, level, noise, "none", reason)
-    kept = f"{count} quantities drift by at most {ratios[count - 1]:.1e} of their spread"
-    if gap < SEPARATION:
-        reason = f"{kept}, but the next, {following:.1e}, stands no clear gap away"
-        return Decision(count, gap, level, noise, "cannot tell", reason)
-    sure = ratios[count - 1] <= max(floor, noise) and not len(operators.error)
-    return Decision(
-        count, gap, level, noise, "certain" if sure else "supported", f"{kept}; the next by {following:.1e}"
+        return Decision(count, float("inf"), level, noise, "cannot tell", "every function in the space hardly drifts")
+    following, error = float(ratios[count]), float(errors[count])
+    largest = float(ratios[count - 1]) if count else level
+    gap = following / max(largest, floor)
+    said = f"the next drifts by {following:.1e} of its spread" if count else (
+        f"the smallest drift is {following:.1e} of its spread, where {level:.0e} is allowed"
     )  # fmt: skip
+    if error > 0 and following <= CLEARLY * error:
+        reason = f"{said}, and the error of the velocities could make up to {error:.1e} of that"
+        return Decision(count, gap, level, noise, "cannot tell", reason)
+    if count == 0:
+        return Decision(0, gap, level, noise, "none", said)
+    reason = f"{count} functions drift by at most {largest:.1e} of their spread; {said}"
+    if gap < SEPARATION:
+        return Decision(count, gap, level, noise, "cannot tell", reason + ": no clear gap")
+    sure = "certain" if largest <= floor and not len(operators.error) else "supported"
+    return Decision(count, gap, level, noise, sure, reason)
 
 
-def _blind(solved: pencil.Pencil, space: Space, operators: Operators) -> bool:
-    """Whether functions other than 1 vanish on the data: then a value shared by all motions has no unique formula."""
-    return len(_constant(solved, space, operators)) > 1
-
-
-def _constant(solved: pencil.Pencil, space: Space, operators: Operators) -> Float[np.ndarray, "c f"]:
-    """What does not vary over the data, the feature 1 itself left out."""
-    one = np.array([not factors for factors in space.factors])
-    null = np.where(one, 0.0, solved.null)
-    present = np.linalg.norm(null * operators.size, axis=1) > 0
-    null = null[present]
-    return null / np.abs(null).max(axis=1, initial=0.0, keepdims=True) if len(null) else null
+def _constant(solved: pencil.Pencil, space: Space) -> Float[np.ndarray, "c f"]:
+    """What does not vary over the data, in readable form; the feature 1 itself, which never varies, left out."""
+    null = np.where([not factors for factors in space.factors], 0.0, solved.null)
+    null = null[np.abs(null).max(axis=1, initial=0.0) > 0]
+    return readable.sparse_basis(null, noise=HARDLY) if len(null) else null
 
 
 def _ratio(drift: np.ndarray, spread: np.ndarray, coefficients: np.ndarray) -> float:

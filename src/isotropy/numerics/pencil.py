@@ -44,12 +44,14 @@ def solve(
     *,
     rows: int | None = None,
     scale: Float[np.ndarray, " f"] | None = None,
+    cut: float = 0.0,
 ) -> Pencil:
     """Minimise ``|numerator c| / |denominator c|``; both may be triangular factors of taller matrices.
 
     ``rows`` is the number of rows behind ``denominator``: with ``f`` columns, singular values of the denominator
     below ``eps * max(rows, f)`` of the largest count as zero. ``scale`` is the size of the terms of which each column
-    of the denominator was made, where they may have cancelled (a mean taken off): it sets what rounding is.
+    of the denominator was made, where they may have cancelled (a mean taken off): it sets what rounding is. ``cut`` is a larger relative size below which the denominator's
+    singular values count as zero, where its entries are known to no better than that.
 
     >>> import numpy as np
     >>> pencil = solve(np.diag([1.0, 2.0, 3.0]), np.diag([1.0, 4.0, 0.0]))
@@ -76,7 +78,7 @@ def solve(
     values = np.concatenate([values, np.zeros(len(live) - len(values))])
     # Columns that lost digits when their mean was taken off make the whole of B uncertain by that much.
     blur = 1.0 if scale is None else float(np.max(scale[live] / lengths[live], initial=1.0))
-    kept = values > tolerance * max(values[0], blur)
+    kept = values > max(tolerance * max(values[0], blur), cut * values[0])
     whiten = right[kept].T / values[kept]
     _, ratios, combinations = np.linalg.svd(triangular(numerator[:, live] / lengths[live] @ whiten), full_matrices=True)
     ratios = np.concatenate([ratios, np.zeros(int(kept.sum()) - len(ratios))])

@@ -17,6 +17,9 @@ from . import store
 
 KIND = "laws"
 
+SHOWN = 4
+"""Functions that do not vary which are printed; the rest are counted."""
+
 
 @dataclass(frozen=True)
 class Laws:
@@ -86,7 +89,10 @@ class Laws:
             lines.append(f"  I{law + 1} = {text}   (drift {drift:.1e} of its spread{note})")
         lines.append(f"from {self.trajectories}")
         if self.constant_text:
-            lines.append("constant over all the data, so not counted: " + "; ".join(self.constant_text))
+            shown = "; ".join(self.constant_text[:SHOWN])
+            more = len(self.constant_text) - SHOWN
+            shown += f"; and {more} more" if more > 0 else ""
+            lines.append(f"constant over all the data, so not counted: {shown}")
         return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
 
     def to_dict(self) -> dict[str, Any]:
