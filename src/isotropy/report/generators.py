@@ -27,6 +27,9 @@ PRECISION = 1e-5
 LONGEST_TITLE = 34
 """Characters that fit over a panel."""
 
+MOST_FIGURES = 150
+"""Entries of a table up to which their values are written in."""
+
 Field = Callable[[np.ndarray], np.ndarray]
 """Points (p, k) to velocities (p, k)."""
 
@@ -153,18 +156,21 @@ def _orbit(field: Field, start: np.ndarray, duration: float, middle: np.ndarray,
 
 def _coefficients(axes: Any, found: Discovery, number: int) -> None:
     """Velocities down, functions across: for a linear field, its matrix."""
-    terms = [(variable, dict((name, value) for value, name in parts)) for variable, parts in found.terms[number]]
-    functions = list(dict.fromkeys(name for _, parts in terms for name in parts)) or ["1"]
-    order = {name: k for k, name in enumerate(found.variables)}
-    functions.sort(key=lambda name: order.get(name, len(order)))
+    terms = [(variable, {name: value for value, name in parts}) for variable, parts in found.terms[number]]
+    functions = list(dict.fromkeys(name for _, parts in terms for name in parts))
+    if set(functions) <= set(found.variables):
+        functions = [variable for variable, _ in terms]
     matrix: Float[np.ndarray, "i f"] = np.array([[parts.get(name, 0.0) for name in functions] for _, parts in terms])
     size = float(np.abs(matrix).max(initial=0.0)) or 1.0
     axes.grid(visible=False)
-    axes.imshow(matrix, cmap="RdBu", vmin=-size, vmax=size, aspect="equal")
+    # Twice the range: the middle of the map carries black figures.
+    shown = np.ma.masked_equal(matrix, 0.0)
+    axes.imshow(shown, cmap="RdBu", vmin=-2 * size, vmax=2 * size, aspect="equal")
     small = "small" if len(functions) <= 8 else "xx-small"
-    axes.set_xticks(range(len(functions)), functions, rotation=60, ha="right", fontsize=small)
+    turned = {"rotation": 60, "ha": "right"} if max(map(len, functions), default=0) > 4 else {}
+    axes.set_xticks(range(len(functions)), functions, fontsize=small, **turned)
     axes.set_yticks(range(len(terms)), [f"d{variable}" for variable, _ in terms], fontsize=small)
-    if matrix.size <= 150:
+    if matrix.size <= MOST_FIGURES:
         for (i, j), value in np.ndenumerate(matrix):
             if value:
-                axes.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize="xx-small", color="black")
+                axes.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize="small", color="black")
