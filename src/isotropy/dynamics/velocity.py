@@ -11,6 +11,7 @@ Source: scipy.interpolate, `make_interp_spline` and `make_smoothing_spline` (gen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ SHORTEST = 12
 
 GAP = 20.0
 """A step this many times the median one is a gap, over which no spline is drawn."""
+
+JUDGED = 2000
+"""Samples on which the fits compete; a smoothing spline costs far more than an interpolating one."""
 
 DEGREES = (7, 5, 3)
 SMOOTHING = 0
@@ -53,10 +57,17 @@ def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: t
             f"{len(longest)}: pass more samples, or `velocities=`."
         )
     shortest = min(len(rows) for rows in usable)
-    degrees = [degree for degree in DEGREES if shortest >= 2 * (degree + 1)] + [SMOOTHING]
+    degrees = [degree for degree in DEGREES if shortest >= 2 * (degree + 1)]
     scale = states.std(axis=0)
     scale[scale == 0] = 1.0
-    misses = [sum(_miss(times[rows], states[rows] / scale, degree) for rows in usable) for degree in degrees]
+
+    def miss(degree: int) -> float:
+        return sum(_miss(times[rows], states[rows] / scale, degree) for rows in _some(usable))
+
+    misses = [miss(degree) for degree in degrees]
+    # Where each higher degree predicts better, the data are smooth as they are, and smoothing need not compete.
+    if len(degrees) == 1 or any(high >= low for high, low in pairwise(misses)):
+        degrees, misses = [*degrees, SMOOTHING], [*misses, miss(SMOOTHING)]
     degree = degrees[int(np.argmin(misses))]
     kept = np.zeros(len(times), dtype=bool)
     velocities, errors = np.zeros_like(states), np.zeros_like(states)
@@ -80,6 +91,12 @@ def _stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
         breaks = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if len(steps) else []
         cuts.extend(np.split(rows, breaks))
     return cuts
+
+
+def _some(stretches: list[np.ndarray]) -> list[np.ndarray]:
+    """Enough of the stretches to judge by, spread over all of them."""
+    count = np.searchsorted(np.cumsum([len(rows) for rows in stretches]), JUDGED) + 1
+    return [stretches[k] for k in np.unique(np.linspace(0, len(stretches) - 1, count).astype(int))]
 
 
 def _miss(t: np.ndarray, z: np.ndarray, degree: int) -> float:

@@ -50,8 +50,8 @@ def solve(
 
     ``rows`` is the number of rows behind ``denominator``: with ``f`` columns, singular values of the denominator
     below ``eps * max(rows, f)`` of the largest count as zero. ``scale`` is the size of the terms of which each column
-    of the denominator was made, where they may have cancelled (a mean taken off): it sets what rounding is. ``cut`` is a larger relative size below which the denominator's
-    singular values count as zero, where its entries are known to no better than that.
+    of the denominator was made, where they may have cancelled (a mean taken off): it sets what rounding is. ``cut``
+    is a larger relative size below which they count as zero, where the entries are known to no better than that.
 
     >>> import numpy as np
     >>> pencil = solve(np.diag([1.0, 2.0, 3.0]), np.diag([1.0, 4.0, 0.0]))
