@@ -35,10 +35,11 @@ FORCES = " + ".join(f"{x}/{R}^{k}" for x in "xyz" for k in (2, 3, 4))
 """Forces along the radius that fall off like 1/r, 1/r^2 and 1/r^3: the exponent is for the data to say."""
 
 FRAME = (
-    "Why: these positions are measured from the Sun, and the Sun itself moves, pulled mostly by Jupiter. The mass of each "
-    "planet adds to the Sun's in its own law, and the planets pull one another. What two bodies would keep, these nine "
-    "keep only roughly: the drift is of the size of the great planets' masses, up to a thousandth of the Sun's. What is "
-    "kept exactly belongs to the whole system: its energy and angular momentum about the barycentre, with all masses."
+    "Why: these positions are measured from the Sun, and the Sun itself moves, pulled mostly by Jupiter. The mass of "
+    "each planet adds to the Sun's in its own law, and the planets pull one another. What two bodies would keep, these "
+    "nine keep only roughly: the drift is of the size of the great planets' masses, up to a thousandth of the Sun's. "
+    "What is kept exactly belongs to the whole system: its energy and angular momentum about the barycentre, with all "
+    "masses."
 )
 """Why nine bodies in heliocentric coordinates do not keep what two bodies keep."""
 
@@ -101,8 +102,8 @@ def main() -> None:
             FORCES,
             "gl(3)+scaling(3)",
             "What leaves the Sun's pull unchanged?",
-            "Positions may be moved by any matrix, accelerations by a change of scale. If x → s x goes with a → s^p a, then "
-            "periods go as s^((1−p)/2): Kepler's third law is the exponent 3/2.",
+            "Positions may be moved by any matrix, accelerations by a change of scale. If x → s x goes with a → s^p a, "
+            "then periods go as s^((1−p)/2): Kepler's third law is the exponent 3/2.",
         ),
         laws(
             INNER + OUTER,

@@ -22,6 +22,9 @@ from . import plots, theme, words
 PACKAGES = ("isotropy", "jax", "numpy", "scipy", "sympy", "matplotlib")
 """Whose versions the page records, with that of Python."""
 
+GLIMPSE = 4
+"""Generators or laws shown beside a question in the summary; all of them stand in its part."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -88,10 +91,18 @@ def _summary(parts: Sequence[Part]) -> str:
         return ""
     rows = [
         f'<li><a href="#part-{k}">{escape(part.question)}</a> {_badge(part)}<br>'
-        f"{escape(words.headline(part.answer))}</li>"
+        f"{escape(words.headline(part.answer))}{_glimpse(part.answer)}</li>"
         for k, part in enumerate(parts, start=1)
     ]
     return '<ol class="summary">' + "\n".join(rows) + "</ol>"
+
+
+def _glimpse(answer: Discovery | Laws) -> str:
+    """The first few things found, where the answer fits under its question."""
+    found = answer.generator_text if isinstance(answer, Discovery) else answer.text
+    shown = [f"<li><code>{escape(text)}</code></li>" for text in found[:GLIMPSE]]
+    more = [f"<li>and {len(found) - GLIMPSE} more</li>"] if len(found) > GLIMPSE else []
+    return f"<ul class=glimpse>{''.join(shown + more)}</ul>" if found else ""
 
 
 def _badge(part: Part) -> str:

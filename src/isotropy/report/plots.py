@@ -48,8 +48,7 @@ def generators_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None 
     shown = min(found.dimension, MOST_PANELS)
     if not shown:
         return None
-    columns = min(3, shown)
-    rows = -(-shown // columns)
+    rows, columns = _grid(shown)
     with themed():
         figure = Figure(figsize=(3.1 * columns, 3.0 * rows), layout="constrained")
         for k in range(shown):
@@ -60,8 +59,7 @@ def generators_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None 
 def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None = None) -> Figure:
     """The spectrum with its floor and, below it, the generators: what ``Discovery.plot()`` shows."""
     shown = min(found.dimension, MOST_PANELS)
-    columns = min(3, max(shown, 1))
-    rows = -(-shown // columns)
+    rows, columns = _grid(shown)
     with themed():
         figure = Figure(figsize=(max(3.1 * columns, 5.2), 3.0 * (rows + 1)), layout="constrained")
         grid = figure.add_gridspec(rows + 1, columns)
@@ -76,11 +74,10 @@ def laws_figure(laws: Laws, motions: Trajectories) -> Figure | None:
     shown = min(laws.dimension, MOST_PANELS)
     if not shown:
         return None
-    columns = min(3, shown)
-    rows = -(-shown // columns)
+    rows, columns = _grid(shown)
     values = laws.values(motions.states)
     with themed():
-        figure = Figure(figsize=(3.1 * columns, 2.4 * rows + 0.5), layout="constrained")
+        figure = Figure(figsize=(max(3.1 * columns, 5.2), 2.4 * rows + 0.5), layout="constrained")
         for k in range(shown):
             axes = figure.add_subplot(rows, columns, k + 1)
             for motion, rows_of in _motions(motions):
@@ -169,6 +166,12 @@ def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str) -> N
     axes.locator_params(axis="x", integer=True, nbins=10)
     if axes.lines:
         axes.legend(loc="best", fontsize="small")
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """Rows and columns for some panels: at most three across, and four as a square."""
+    columns = {0: 1, 1: 1, 2: 2, 4: 2}.get(panels, 3)
+    return -(-panels // columns), columns
 
 
 def _motions(motions: Trajectories) -> list[tuple[int, np.ndarray]]:
