@@ -55,9 +55,9 @@ def _restricted(constraint: Sparse, basis: Sparse) -> tuple[Sparse, Decision]:
         found.append((columns, sizes, vectors))
         values.append(sizes)
     kept = np.flatnonzero(free)
-    everything = np.concatenate([*values, np.zeros(len(kept))])
+    everything = np.sort(np.concatenate([*values, np.zeros(len(kept))]))[::-1]
     decision = decide(everything, floor=numerical_floor(np.float64, longest + widest, terms * np.sqrt(widest)))
-    level = np.sort(everything)[decision.nullity - 1] if decision.nullity else -1.0
+    level = everything[-decision.nullity] if decision.nullity else -1.0
     parts = [(columns, vectors[sizes <= level]) for columns, sizes, vectors in found]
     row = np.concatenate([kept, *(np.tile(columns, len(vectors)) for columns, vectors in parts)])
     counts = np.cumsum([len(kept), *(len(vectors) for _, vectors in parts)])
