@@ -100,6 +100,64 @@ class Group:
         """The trivial representation on R. Prints ``S``."""
         return representation.scalar(self)
 
+    @cached_property
+    def regular(self) -> Representation:
+        """Functions on a finite group, moved by left multiplication. Prints ``R``."""
+        from .finite import regular
+
+        return regular(self)
+
+    def elements(self) -> np.ndarray:
+        """Every element of a finite group once, as defining matrices (order, N, N), the identity first."""
+        from .finite import elements
+
+        return elements(self).matrices.copy()
+
+    def irrep(self, *labels: Any) -> Representation:
+        """The irreducible with these labels: SO(2), SO(3), O(3), SU(2), SO(1, 3); see `irreducible.irrep`.
+
+        >>> from isotropy import groups
+        >>> groups.SU(2).irrep("1/2").dimension
+        2
+        """
+        from .irreducible import irrep
+
+        return irrep(self, *labels)
+
+    def parse(self, text: str) -> Representation:
+        """The representation that prints as ``text``, or irreps in e3nn's manner: ``8x0e+4x1o``."""
+        from .parse import parse
+
+        return parse(self, text)
+
+    def representation(self, generators: Any = (), *, components: Any = (), name: str = "W") -> Representation:
+        """A representation by its own matrices, one for each generator and component, checked to be one."""
+        from .own import own
+
+        return own(self, generators, components, name)
+
+    def lift(self, rep: Representation, *, factor: int | None = None) -> Representation:
+        """A factor's representation as one of this product; ``factor`` is needed where several factors are the same.
+
+        >>> from isotropy import groups
+        >>> R3, points = groups.SO(3), groups.S(5)
+        >>> G = R3 * points
+        >>> print(G.lift(R3.vector ** 2) @ G.lift(points.vector))
+        V[0]@V[0]@V[1]
+        """
+        from .restrict import lift
+
+        found = [k for k, other in enumerate(self.factors) if other == rep.group]
+        if factor is not None:
+            found = [k for k in found if k == factor]
+        if len(found) != 1 or len(self.factors) == 1:
+            raise IsotropyError(
+                f"`{rep}` is a representation of {rep.group}, which "
+                + ("is no such factor" if not found or len(self.factors) == 1 else "stands several times")
+                + f" in {self}: lift from one of its factors, and say `factor=` (from 0) where they are equal."
+            )
+        return lift(rep, self, found[0])
+
     @property
     def identity_component(self) -> Group:
         """The connected group of the same algebra; prints ``SO(1,3)^+``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from math import comb, factorial, prod
 from typing import Any
@@ -14,7 +14,8 @@ import scipy.sparse as sp
 
 from ..errors import IsotropyError
 from ..numerics.stack import Stack
-from .representation import Leaf, Representation, Sum, Tensor, tensor
+from .compose import Sum, Tensor
+from .representation import Leaf, Representation
 
 
 class Power(Representation):
@@ -73,6 +74,9 @@ class Power(Representation):
     def _components(self) -> Stack:
         return self._compress(self._tensor.sparse_components())
 
+    def on_leaves(self, change: Callable[[Leaf], Representation]) -> Representation:
+        return power(self.rep.on_leaves(change), self.power, symmetric=self.symmetric)
+
     def leaves(self) -> Iterator[Leaf]:
         return self.rep.leaves()
 
@@ -86,7 +90,7 @@ class Power(Representation):
 
 def power(rep: Representation, order: int, *, symmetric: bool) -> Representation:
     """The symmetric or antisymmetric power; the first power of a representation is itself."""
-    return tensor((rep,)) if order == 1 else Power(rep, order, symmetric=symmetric)
+    return rep if order == 1 else Power(rep, order, symmetric=symmetric)
 
 
 def _sign(permutation: tuple[int, ...]) -> float:

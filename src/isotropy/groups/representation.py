@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cached_property, reduce
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +48,10 @@ class Representation:
 
     def leaves(self) -> Iterator[Leaf]:
         """The representations given by matrices of their own from which this one is made."""
+        raise NotImplementedError
+
+    def on_leaves(self, change: Callable[[Leaf], Representation]) -> Representation:
+        """The same construction made from other leaves, as for another group."""
         raise NotImplementedError
 
     @cached_property
@@ -96,17 +99,23 @@ class Representation:
     @property
     def dual(self) -> Representation:
         """The dual: -A^T for a generator A, the inverse transpose for a group element."""
+        from . import compose
+
         self._no_points("dual")
-        return self if self == self.group.scalar else Dual(self)
+        return self if self == self.group.scalar else compose.Dual(self)
 
     @property
     def conj(self) -> Representation:
         """The complex conjugate; a real representation is its own."""
-        return Conjugate(self) if self.is_complex else self
+        from . import compose
+
+        return compose.Conjugate(self) if self.is_complex else self
 
     def real(self) -> Representation:
         """The same on R^{2d} when complex, real parts first: x + iy is (x, y). A real one is returned as it is."""
-        return Real(self) if self.is_complex else self
+        from . import compose
+
+        return compose.Real(self) if self.is_complex else self
 
     def sym(self, power: int) -> Representation:
         """The symmetric power, in an orthonormal basis of the symmetric tensors of that order."""
@@ -126,24 +135,38 @@ class Representation:
 
         return restrict(self, subgroup)
 
+    def element(self, matrix: np.ndarray) -> np.ndarray:
+        """The (d, d) matrix of one group element given by its defining matrix (the linear part, for points)."""
+        from .restrict import element
+
+        return element(self, matrix)
+
     def __add__(self, other: Representation) -> Representation:
+        from . import compose
+
         if not isinstance(other, Representation):
             return NotImplemented
         _same_group(self, other)
-        return direct_sum((*_terms(self), *_terms(other)))
+        return compose.direct_sum(((1, self), (1, other)))
 
     def __rmul__(self, copies: int) -> Representation:
-        return direct_sum(((_count(copies, "copies * representation", 1), self),))
+        from . import compose
+
+        return compose.direct_sum(((_count(copies, "copies * representation", 1), self),))
 
     def __matmul__(self, other: Representation) -> Representation:
+        from . import compose
+
         if not isinstance(other, Representation):
             return NotImplemented
         _same_group(self, other)
-        return tensor((*_factors(self), *_factors(other)))
+        return compose.tensor((self, other))
 
     def __pow__(self, power: int) -> Representation:
+        from . import compose
+
         count = _count(power, "representation ** power", 0)
-        return tensor(_factors(self) * count) if count else self.group.scalar
+        return compose.tensor((self,) * count) if count else self.group.scalar
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Representation) and self.group == other.group and self._key() == other._key()
@@ -196,6 +219,9 @@ class Leaf(Representation):
     def leaves(self) -> Iterator[Leaf]:
         yield self
 
+    def on_leaves(self, change: Callable[[Leaf], Representation]) -> Representation:
+        return change(self)
+
     def offsets(self) -> np.ndarray:
         return super().offsets() if self._offsets[0] is None else self._offsets[0].copy()
 
@@ -216,201 +242,6 @@ class Leaf(Representation):
 
     def __str__(self) -> str:
         return self.label
-
-
-class Sum(Representation):
-    """A direct sum of multiples, in the order given."""
-
-    def __init__(self, terms: tuple[tuple[int, Representation], ...]):
-        self.terms = terms
-        self.group = terms[0][1].group
-        self.dimension = sum(copies * rep.dimension for copies, rep in terms)
-        self.is_complex = any(rep.is_complex for _, rep in terms)
-        self.has_points = any(rep.has_points for _, rep in terms)
-
-    def _assemble(self, stacks: list[Stack]) -> Stack:
-        start, placed = 0, []
-        for (copies, rep), stack in zip(self.terms, stacks, strict=True):
-            placed.append(stack.placed(self.dimension, start + rep.dimension * np.arange(copies)))
-            start += copies * rep.dimension
-        return reduce(Stack.plus, placed)
-
-    def _generators(self) -> Stack:
-        return self._assemble([rep.generator_stack for _, rep in self.terms])
-
-    def _components(self) -> Stack:
-        return self._assemble([rep.component_stack for _, rep in self.terms])
-
-    def leaves(self) -> Iterator[Leaf]:
-        for _, rep in self.terms:
-            yield from rep.leaves()
-
-    def offsets(self) -> np.ndarray:
-        return np.concatenate([np.tile(rep.offsets(), (1, k)) for k, rep in self.terms], axis=1)
-
-    def component_offsets(self) -> np.ndarray:
-        return np.concatenate([np.tile(rep.component_offsets(), (1, k)) for k, rep in self.terms], axis=1)
-
-    def blocks(self) -> Iterator[tuple[Representation, int]]:
-        start = 0
-        for copies, rep in self.terms:
-            for _ in range(copies):
-                for block, inner in rep.blocks():
-                    yield block, start + inner
-                start += rep.dimension
-
-    @property
-    def dual(self) -> Representation:
-        self._no_points("dual")
-        return direct_sum(tuple((k, rep.dual) for k, rep in self.terms))
-
-    @property
-    def conj(self) -> Representation:
-        return direct_sum(tuple((k, rep.conj) for k, rep in self.terms))
-
-    def _key(self) -> tuple[Any, ...]:
-        return "sum", tuple((k, rep._key()) for k, rep in self.terms)
-
-    def __str__(self) -> str:
-        words = [f"({rep})" if isinstance(rep, Sum) else str(rep) for _, rep in self.terms]
-        return " + ".join(word if k == 1 else f"{k}*{word}" for (k, _), word in zip(self.terms, words, strict=True))
-
-
-class Tensor(Representation):
-    """A tensor product; the last factor's index runs fastest."""
-
-    def __init__(self, factors: tuple[Representation, ...]):
-        self.factors = factors
-        self.group = factors[0].group
-        self.dimension = int(np.prod([rep.dimension for rep in factors]))
-        self.is_complex = any(rep.is_complex for rep in factors)
-
-    def _generators(self) -> Stack:
-        left, right, placed = 1, self.dimension, []
-        for rep in self.factors:
-            right //= rep.dimension
-            shifts = (np.arange(left)[:, None] * (rep.dimension * right) + np.arange(right)).ravel()
-            placed.append(rep.generator_stack.placed(self.dimension, shifts, stride=right))
-            left *= rep.dimension
-        return reduce(Stack.plus, placed)
-
-    def _components(self) -> Stack:
-        parts = zip(*(rep.sparse_components() for rep in self.factors), strict=True)
-        return Stack.from_matrices([reduce(sp.kron, matrices) for matrices in parts], size=self.dimension)
-
-    def leaves(self) -> Iterator[Leaf]:
-        for rep in self.factors:
-            yield from rep.leaves()
-
-    @property
-    def dual(self) -> Representation:
-        return tensor(tuple(rep.dual for rep in self.factors))
-
-    @property
-    def conj(self) -> Representation:
-        return tensor(tuple(rep.conj for rep in self.factors))
-
-    def _key(self) -> tuple[Any, ...]:
-        return "tensor", tuple(rep._key() for rep in self.factors)
-
-    def __str__(self) -> str:
-        words: list[tuple[str, int]] = []
-        for rep in self.factors:
-            word = f"({rep})" if isinstance(rep, Sum) else str(rep)
-            if words and words[-1][0] == word:
-                words[-1] = (word, words[-1][1] + 1)
-            else:
-                words.append((word, 1))
-        return "@".join(f"{word}**{k}" if k > 2 else "@".join([word] * k) for word, k in words)
-
-
-class Dual(Representation):
-    """The dual of a representation that is neither a sum nor a product."""
-
-    def __init__(self, rep: Representation):
-        self.rep, self.group, self.dimension, self.is_complex = rep, rep.group, rep.dimension, rep.is_complex
-
-    def _generators(self) -> Stack:
-        return self.rep.generator_stack.transposed(-1.0)
-
-    def _components(self) -> Stack:
-        return Stack.from_matrices(np.linalg.inv(self.rep.components()).transpose(0, 2, 1))
-
-    def leaves(self) -> Iterator[Leaf]:
-        return self.rep.leaves()
-
-    @property
-    def dual(self) -> Representation:
-        return self.rep
-
-    def _key(self) -> tuple[Any, ...]:
-        return "dual", self.rep._key()
-
-    def __str__(self) -> str:
-        return f"{self.rep}.dual"
-
-
-class Conjugate(Representation):
-    """The complex conjugate of a complex representation."""
-
-    is_complex = True
-
-    def __init__(self, rep: Representation):
-        self.rep, self.group, self.dimension = rep, rep.group, rep.dimension
-
-    def _generators(self) -> Stack:
-        return self.rep.generator_stack.conj()
-
-    def _components(self) -> Stack:
-        return self.rep.component_stack.conj()
-
-    def leaves(self) -> Iterator[Leaf]:
-        return self.rep.leaves()
-
-    @property
-    def conj(self) -> Representation:
-        return self.rep
-
-    def _key(self) -> tuple[Any, ...]:
-        return "conj", self.rep._key()
-
-    def __str__(self) -> str:
-        return f"{self.rep}.conj"
-
-
-class Real(Representation):
-    """A complex representation seen on R^{2d}, real parts first."""
-
-    def __init__(self, rep: Representation):
-        self.rep, self.group, self.dimension = rep, rep.group, 2 * rep.dimension
-
-    def _split(self, stack: Stack) -> Stack:
-        d, size = self.rep.dimension, self.dimension
-        real, imaginary = (replace(stack, values=part) for part in (stack.values.real, stack.values.imag))
-        across = imaginary.placed(size, np.zeros(1, dtype=int))
-        return reduce(
-            Stack.plus,
-            [
-                real.placed(size, np.array([0, d])),
-                replace(across, row=across.row + d),
-                replace(across, column=across.column + d, values=-across.values),
-            ],
-        )
-
-    def _generators(self) -> Stack:
-        return self._split(self.rep.generator_stack)
-
-    def _components(self) -> Stack:
-        return self._split(self.rep.component_stack)
-
-    def leaves(self) -> Iterator[Leaf]:
-        return self.rep.leaves()
-
-    def _key(self) -> tuple[Any, ...]:
-        return "real", self.rep._key()
-
-    def __str__(self) -> str:
-        return f"({self.rep}).real" if isinstance(self.rep, Sum | Tensor) else f"{self.rep}.real"
 
 
 def vector(group: Group) -> Leaf:
@@ -438,35 +269,6 @@ def scalar(group: Group) -> Leaf:
     """The trivial representation."""
     zeros, ones = np.zeros((group.dimension, 1, 1)), np.ones((len(group.components), 1, 1))
     return Leaf(group, "S", zeros, ones, dimension=1)
-
-
-def direct_sum(terms: tuple[tuple[int, Representation], ...]) -> Representation:
-    """The sum of multiples, with equal neighbours counted together."""
-    merged: list[tuple[int, Representation]] = []
-    for copies, rep in terms:
-        if isinstance(rep, Sum) and len(rep.terms) == 1:
-            copies, rep = copies * rep.terms[0][0], rep.terms[0][1]
-        if merged and merged[-1][1] == rep:
-            merged[-1] = (merged[-1][0] + copies, rep)
-        else:
-            merged.append((copies, rep))
-    return merged[0][1] if len(merged) == 1 and merged[0][0] == 1 else Sum(tuple(merged))
-
-
-def tensor(factors: tuple[Representation, ...]) -> Representation:
-    """The tensor product; scalars drop out, since they change nothing."""
-    for rep in factors:
-        rep._no_points("tensor product")
-    kept = tuple(rep for rep in factors if rep != rep.group.scalar) or factors[:1]
-    return kept[0] if len(kept) == 1 else Tensor(kept)
-
-
-def _terms(rep: Representation) -> tuple[tuple[int, Representation], ...]:
-    return rep.terms if isinstance(rep, Sum) else ((1, rep),)
-
-
-def _factors(rep: Representation) -> tuple[Representation, ...]:
-    return rep.factors if isinstance(rep, Tensor) else (rep,)
 
 
 def _same_group(first: Representation, second: Representation) -> None:

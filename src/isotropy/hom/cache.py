@@ -54,7 +54,7 @@ def store(space: HomSpace, key: tuple[object, ...]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as handle:
-            np.savez(handle, **arrays)
+            np.savez(handle, allow_pickle=False, **arrays)
         os.replace(handle.name, file)
     except OSError as reason:
         warnings.warn(

@@ -37,9 +37,9 @@ def hom(
     generators are constraints whose null space is taken inside. With points, maps are x -> M x + b.
 
     The basis is orthonormal in the Frobenius norm, found in float64 and checked against every generator and component;
-    `HomSpace.residual` is the defect. A space of dimension zero warns with `IsotropyWarning` and says why. ``seed`` picks
-    the random elements; it changes the basis, never the space. Results are kept in memory and, where they took longer
-    than half a second, in the folder of the environment's ISOTROPY_CACHE ("off" for none).
+    `HomSpace.residual` is the defect. A space of dimension zero warns with `IsotropyWarning` and says why. ``seed``
+    picks the random elements; it changes the basis, never the space. Results are kept in memory and, where they took
+    longer than half a second, in the folder of the environment's ISOTROPY_CACHE ("off" for none).
 
     >>> from isotropy import groups
     >>> V, S = groups.SO(3).vector, groups.SO(3).scalar

@@ -52,9 +52,9 @@ class Part:
 class Block:
     """The maps through one irreducible: all matrices C (target copies, source copies) over its endomorphisms.
 
-    A coefficient array has shape ``shape`` = (target copies, source copies, k); with ``A = C @ units`` the map is
-    x -> T_target A T_source^H x / sqrt(n k), whose basis is orthonormal in the Frobenius norm. Copies are numbered part by
-    part, and within a part summand by summand.
+    A coefficient array C has shape ``shape`` = (target copies, source copies, k). With A = sum_u C[..., u] units[u] the
+    map is x -> T_target A T_source^H x / sqrt(n k), where T are the parts' frames side by side: orthonormal in the
+    Frobenius norm. Copies are numbered part by part, and within a part summand by summand.
     """
 
     kind: str

@@ -7,11 +7,12 @@ A second random element ties the eigenspaces of one irreducible together, and sk
 
 Nothing is believed: `decompose` ends by checking every generator on every copy. A coincidence in a random element (an
 eigenvalue shared by chance, a link that is nearly zero) makes a copy that is not invariant, so it is caught there, and
-the draw is repeated. Conversely frames that pass the check, with the eigenspaces that they are built from, leave no room
-for a further equivariant map.
+the draw is repeated. Conversely an equivariant map keeps every eigenspace and every link, so that it is fixed by what
+it does on one eigenspace of each irreducible, where it commutes with D: frames that pass leave no room for more maps.
 
-Sources: J.-P. Serre, *Linear Representations of Finite Groups*, ch. 2 and 13; K. Murota, Y. Kanno, M. Kojima, S. Kojima,
-*A numerical algorithm for block-diagonal decomposition of matrix *-algebras*, Japan J. Indust. Appl. Math. 27 (2010).
+Sources: J.-P. Serre, *Linear Representations of Finite Groups*, ch. 2 and 13; K. Murota, Y. Kanno, M. Kojima and
+S. Kojima, *A numerical algorithm for block-diagonal decomposition of matrix star-algebras*, Japan J. Indust. Appl.
+Math. 27 (2010).
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Isotype:
     """One irreducible and where it sits in each of the decomposed spaces.
 
     ``frames[a]`` has shape (d_a, n, m_a, k): orthonormal columns; for each of the m_a copies, and with the k units of D
-    beside it, the same n basis vectors of the irreducible, whose dimension is n k. All copies in all spaces carry the same
-    matrices. ``units`` (k, k, k) are the k matrices that commute with the action on the last axis; ``kind`` says which D:
-    real (k = 1), complex (k = 2, or 1 for complex matrices) or quaternionic (k = 4).
+    beside it, the same n basis vectors of the irreducible, whose dimension is n k. All copies in all spaces carry the
+    same matrices. ``units`` (k, k, k) are the k matrices that commute with the action on the last axis; ``kind`` says
+    which D: real (k = 1), complex (k = 2, or 1 for complex matrices) or quaternionic (k = 4).
     """
 
     kind: str
@@ -65,7 +66,7 @@ class Isotype:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """All isotypes, the largest equivariance defect of a unit map built from them, and the rounding that it may have."""
+    """All isotypes, the largest defect of unit maps built from them, and what rounding may leave of it."""
 
     isotypes: tuple[Isotype, ...]
     residual: float
@@ -84,8 +85,8 @@ def decompose(spaces: Sequence[Stack], *, seed: int = 0) -> Decomposition:
     """Decompose each stack of matrices; all stacks have the same number of matrices, in the same order.
 
     The span of the matrices must be closed under conjugate transposition, in every stack with the same coefficients, or
-    its elements be unitary. Raises `IsotropyError` when no draw passes the check, as for stacks without that
-    property. Cost: one Hermitian eigenproblem for each space, O(sum d_a^3), memory O(sum d_a^2).
+    its elements be unitary. Raises `IsotropyError` when no draw passes the check, as for stacks without that property.
+    Cost: one Hermitian eigenproblem for each space, O(sum d_a^3), memory O(sum d_a^2).
 
     >>> turn = np.array([[[0.0, -1.0], [1.0, 0.0]]])
     >>> twice = np.kron(turn, np.eye(2)) + np.kron(np.eye(2), turn)
@@ -210,7 +211,7 @@ def _separate(
 
 
 def _cut(values: np.ndarray, gap: float, *, floor: float | None = None) -> tuple[np.ndarray, int]:
-    """Number the clusters of real values that stand further apart than ``gap``; in doubt between it and ``floor``, redraw."""
+    """Number the clusters of values more than ``gap`` apart; redraw if a step lies between it and ``floor``."""
     order = np.argsort(values)
     steps = np.diff(values[order])
     if floor is not None and ((steps > floor) & (steps <= gap)).any():
@@ -221,7 +222,7 @@ def _cut(values: np.ndarray, gap: float, *, floor: float | None = None) -> tuple
 
 
 def _strengths(links: list[np.ndarray], labels: list[np.ndarray], count: int) -> np.ndarray:
-    """How strongly the linking element ties each pair of eigenspaces: the root mean square singular value of the block."""
+    """How strongly the linking element ties each pair of eigenspaces: the blocks' root mean square singular values."""
     total = np.zeros((count, count))
     for block, label in zip(links, labels, strict=True):
         indicator = sp.csr_array((np.ones(len(label)), (label, np.arange(len(label)))), shape=(count, len(label)))
@@ -320,7 +321,7 @@ def _module_basis(structures: list[np.ndarray], copies: int) -> np.ndarray:
 
 
 def _units(k: int) -> np.ndarray:
-    """Right multiplications by the units of R, C or H, as matrices on left coordinates: they commute with the action."""
+    """Right multiplications by the units of R, C or H, which commute with the action from the left."""
     if k == 1:
         return np.ones((1, 1, 1))
     if k == 2:

@@ -13,10 +13,10 @@ import scipy.sparse as sp
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """``count`` matrices of shape (size, size): entry ``values[e]`` stands in matrix ``which[e]`` at (row, column).
+    """``count`` matrices of shape (size, size): ``values[e]`` stands in matrix ``which[e]`` at (row[e], column[e]).
 
-    Entries at one place add up. Operations that treat all matrices alike cost one pass over the entries, where a list of
-    sparse matrices would cost one call for each.
+    Entries at one place add up. Operations that treat all matrices alike cost one pass over the entries, where a list
+    of sparse matrices would cost one call for each.
 
     >>> Stack.from_matrices([np.eye(2), np.ones((2, 2))]).combine(np.array([[1.0, -1.0]])).dense().tolist()
     [[[0.0, -1.0], [-1.0, 0.0]]]
@@ -41,7 +41,7 @@ class Stack:
             return cls(0, int(size or 0), none, none, none, np.zeros(0))
         return cls(
             len(parts),
-            parts[0].shape[0],
+            int(np.shape(matrices[0])[0]),
             np.repeat(np.arange(len(parts)), [m.nnz for m in parts]),
             np.concatenate([m.coords[0] for m in parts]).astype(np.intp),
             np.concatenate([m.coords[1] for m in parts]).astype(np.intp),
@@ -69,9 +69,9 @@ class Stack:
         """The sum of the matrices times ``weights`` (count,)."""
         pointers, columns, inverse = self._pattern
         entries = self.values * weights[self.which]
-        data = np.bincount(inverse, entries.real, len(columns))
+        data = np.bincount(inverse, np.real(entries), len(columns))
         if np.iscomplexobj(entries):
-            data = data + 1j * np.bincount(inverse, entries.imag, len(columns))
+            data = data + 1j * np.bincount(inverse, np.imag(entries), len(columns))
         return sp.csr_array((data, columns, pointers), shape=(self.size, self.size))
 
     def combine(self, coefficients: np.ndarray) -> Stack:
