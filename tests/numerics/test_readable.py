@@ -43,8 +43,8 @@ def test_the_span_is_kept_to_within_the_noise(d, q, k, noise, seed):
     span = mixed(planted(seed, d, q, k), noise, seed)
     basis = sparse_basis(span, noise)
     assert basis.shape == (d, q)
-    # The bound that the search itself holds to: a few times the angle that such an error turns the span by, a row.
-    assert angle(basis, span) <= SAFETY * noise * np.sqrt(d * q) * d
+    # A few times the angle by which such an error turns the span, and never another span.
+    assert angle(basis, span) <= min(SAFETY * max(noise, EPS * np.sqrt(d * q)) * (np.sqrt(d) + np.sqrt(q)), 0.1)
 
 
 @pytest.mark.parametrize(("d", "q", "k"), [(3, 12, 2), (6, 20, 3), (10, 36, 2), (8, 40, 3)])
@@ -53,13 +53,27 @@ def test_planted_sparse_bases_are_found(d, q, k, seed):
     rows = planted(seed, d, q, k)
     basis = sparse_basis(mixed(rows, 1e-10, seed), 1e-10)
     assert (basis != 0).sum() <= (rows != 0).sum()
-    assert angle(basis, rows) <= SAFETY * 1e-10 * np.sqrt(d * q) * d
+    assert angle(basis, rows) <= 2 * SAFETY * 1e-10 * (np.sqrt(d) + np.sqrt(q))
     whole = np.round(basis)
     # Rows of small integers come back as integers, with no common factor, the first positive.
     assert np.abs(basis - whole).max() <= 1e-6 * np.abs(basis).max()
     for row in whole.astype(int):
         assert np.gcd.reduce(row) == 1
         assert row[np.flatnonzero(row)[0]] > 0
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-4, 1e-2])
+@pytest.mark.parametrize("seed", range(5))
+def test_rotations_of_four_dimensions_are_told_apart_in_noise(seed, noise):
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    rows = np.zeros((6, 16))
+    for row, (i, j) in zip(rows, pairs, strict=True):
+        row[[4 * i + j, 4 * j + i]] = 1, -1
+    basis = sparse_basis(mixed(rows, noise, seed), noise)
+    assert (basis != 0).sum(axis=1).tolist() == [2] * 6
+    for row in basis:
+        first, second = np.flatnonzero(row)
+        assert abs(row[second] / row[first] + 1) <= SAFETY * noise
 
 
 @pytest.mark.parametrize("seed", range(5))

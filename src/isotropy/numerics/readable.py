@@ -169,30 +169,32 @@ def sparse_basis(
     diagonal = np.abs(np.diag(triangle))
     if diagonal.min() <= np.finfo(np.float64).eps * q * diagonal.max():
         raise IsotropyError(f"The {d} rows of `span` are not independent: pass a basis.")
-    precision = float(np.finfo(np.float64).eps) if noise is None else max(float(noise), np.finfo(np.float64).eps)
-    # An error of this size in every entry moves the span by at most this angle.
-    angle = precision * np.sqrt(d * q)
+    rounding = float(np.finfo(np.float64).eps) * np.sqrt(d * q)
+    error = rounding if noise is None else max(float(noise), rounding)
     columns = np.arange(q) if order is None else np.asarray(order)
     if sorted(columns.tolist()) != list(range(q)):
         raise IsotropyError(f"`order` must be a permutation of the {q} columns. Got {order!r}.")
     ordered = span[:, columns]
     # A better conditioned choice is less sparse: it is tried where noise makes the sparsest one stray.
     candidates = (
-        lambda: _sparse_rows(ordered, angle, INDEPENDENT),
-        lambda: _sparse_rows(ordered, angle, WELL_INDEPENDENT),
-        lambda: _echelon_rows(ordered, angle),
+        lambda: _sparse_rows(ordered, error, INDEPENDENT),
+        lambda: _sparse_rows(ordered, error, WELL_INDEPENDENT),
+        lambda: _echelon_rows(ordered, error),
     )
     basis = next(
-        (rows for find in candidates if (rows := find()) is not None and _spans(rows, ordered, angle)), ordered
+        (rows for find in candidates if (rows := find()) is not None and _spans(rows, ordered, error)), ordered
     )
     result = np.zeros((d, q))
     # Adding zero turns -0 into 0.
-    result[:, columns] = _scaled(_sorted(basis), angle, units[columns]) + 0.0
+    result[:, columns] = _scaled(_sorted(basis), ordered, error, units[columns]) + 0.0
     return result
 
 
 SAFETY = 8.0
-"""How many times the error of the span an entry may be and still count as zero."""
+"""How many times the error of an entry it may be and still count as zero."""
+
+LARGEST_TURN = 0.1
+"""The sine of the angle, about six degrees, beyond which a basis is that of another span, whatever the noise."""
 
 INDEPENDENT = 0.02
 """The sine of the smallest angle at which a row may stand off the span of those before it: about one degree."""
@@ -225,27 +227,32 @@ def _largest(rows: np.ndarray) -> np.ndarray:
     return np.where(sizes > 0, sizes, 1.0)
 
 
-def _spans(basis: np.ndarray, span: np.ndarray, angle: float) -> bool:
-    """Whether the span of ``basis`` is off that of ``span`` by no more than a few times ``angle`` for each row."""
+def _turn(error: float, shape: tuple[int, ...]) -> float:
+    """The angle by which errors of this size turn a span, and move singular values: the norm of a random matrix."""
+    return error * (np.sqrt(shape[0]) + np.sqrt(shape[1]))
+
+
+def _spans(basis: np.ndarray, span: np.ndarray, error: float) -> bool:
+    """Whether the span of ``basis`` is off that of ``span`` by no more than a few times what the error turns it."""
     frame, triangle = np.linalg.qr(basis.T / np.linalg.norm(basis, axis=1))
     outside = float(np.linalg.norm(frame - span.T @ (span @ frame), 2))
     independent = np.linalg.svd(triangle, compute_uv=False)[-1] > np.finfo(np.float64).eps * basis.size
-    return bool(independent and outside <= SAFETY * angle * len(basis))
+    return bool(independent and outside <= min(SAFETY * _turn(error, basis.shape), LARGEST_TURN))
 
 
-def _echelon_rows(span: np.ndarray, angle: float) -> np.ndarray | None:
+def _echelon_rows(span: np.ndarray, error: float) -> np.ndarray | None:
     """The reduced echelon form on the best conditioned columns, zeros cleaned."""
     pivots = scipy.linalg.qr(span, mode="r", pivoting=True)[-1][: len(span)]
     rows = np.linalg.solve(span[:, pivots], span)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    rows[np.abs(rows) <= SAFETY * angle / np.linalg.svd(span[:, pivots], compute_uv=False)[-1]] = 0.0
+    rows[np.abs(rows) <= SAFETY * error / np.linalg.svd(span[:, pivots], compute_uv=False)[-1]] = 0.0
     return rows if (np.abs(rows).max(axis=1) > 0).all() else None
 
 
-def _sparse_rows(span: np.ndarray, angle: float, independent: float) -> np.ndarray | None:
+def _sparse_rows(span: np.ndarray, error: float, independent: float) -> np.ndarray | None:
     """Sparse unit rows of the same span, block by block, or None where too few were found."""
     d, q = span.shape
-    coupled = np.abs(span.T @ span) > SAFETY * angle
+    coupled = np.abs(span.T @ span) > SAFETY * error
     count, block_of = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(coupled), directed=False)
     rows = []
     for block in range(count):
@@ -253,24 +260,24 @@ def _sparse_rows(span: np.ndarray, angle: float, independent: float) -> np.ndarr
         _, values, right = np.linalg.svd(span[:, columns], full_matrices=False)
         # The singular values of a block of an orthonormal basis are zero or one.
         inside = right[values > 0.5]
-        for row in _sparse_block(inside, angle, independent) if len(inside) else []:
+        for row in _sparse_block(inside, error, independent) if len(inside) else []:
             rows.append(np.zeros(q))
             rows[-1][columns] = row
     return np.array(rows) if len(rows) == d else None
 
 
-def _sparse_block(span: np.ndarray, angle: float, independent: float) -> list[np.ndarray]:
+def _sparse_block(span: np.ndarray, error: float, independent: float) -> list[np.ndarray]:
     """Sparse unit rows spanning one block: a greedy choice, then exchanges."""
     d, q = span.shape
     if d == 1:
-        return [_cleaned(span[0], angle)]
+        return [_cleaned(span[0], error)]
     if d == q:
         return list(np.eye(q))
-    echelon = _echelon_rows(span, angle)
+    echelon = _echelon_rows(span, error)
     starts = np.argsort(-np.linalg.norm(span, axis=0), kind="stable")[:MOST_STARTS]
     pool = [] if echelon is None else list(echelon)
-    pool += _sparse_vectors(span, span[:, starts].T, angle)
-    pool += _vanishing_vectors(span, angle)
+    pool += _sparse_vectors(span, span[:, starts].T, error)
+    pool += _vanishing_vectors(span, error)
     chosen: list[np.ndarray] = []
     for row in sorted(pool, key=_cost):
         if len(chosen) < d and _sine(row, chosen) > independent:
@@ -282,13 +289,13 @@ def _sparse_block(span: np.ndarray, angle: float, independent: float) -> list[np
             others = chosen[:k] + chosen[k + 1 :]
             # The one direction of the span that the other rows do not reach.
             direction = np.linalg.svd(np.array(others) @ span.T)[2][-1]
-            for row in _sparse_vectors(span, direction[None], angle, EXCHANGE_STARTS):
+            for row in _sparse_vectors(span, direction[None], error, EXCHANGE_STARTS):
                 if _cost(row)[0] < _cost(chosen[k])[0] and _sine(row, others) > independent:
                     chosen[k], improved = row, True
     return chosen
 
 
-def _sparse_vectors(span: np.ndarray, directions: np.ndarray, angle: float, starts: int = 1) -> list[np.ndarray]:
+def _sparse_vectors(span: np.ndarray, directions: np.ndarray, error: float, starts: int = 1) -> list[np.ndarray]:
     """For each direction u in coordinates of ``span``: a sparse vector c span with c . u = 1, if one is found."""
     norms = np.linalg.norm(directions, axis=1)
     directions = directions[norms > INDEPENDENT / len(span)]
@@ -304,10 +311,10 @@ def _sparse_vectors(span: np.ndarray, directions: np.ndarray, angle: float, star
         vectors = coefficients @ span
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         weights = smoothing**2 / (vectors**2 + smoothing**2)
-    return _solved(span, vectors, angle)
+    return _solved(span, vectors, error)
 
 
-def _vanishing_vectors(span: np.ndarray, angle: float) -> list[np.ndarray]:
+def _vanishing_vectors(span: np.ndarray, error: float) -> list[np.ndarray]:
     """Vectors of the span that vanish on one column less than its dimension, drawn at random.
 
     If a vector has k non-zero entries of q, such a draw misses all of them with chance about (1 - k/q)^(d - 1).
@@ -315,26 +322,26 @@ def _vanishing_vectors(span: np.ndarray, angle: float) -> list[np.ndarray]:
     d, q = span.shape
     draws = np.argsort(np.random.default_rng(0).random((DRAWS, q)), axis=1)[:, : d - 1]
     normal = np.linalg.qr(span[:, draws].transpose(1, 0, 2), mode="complete")[0][:, :, -1]
-    return _solved(span, normal @ span, angle)
+    return _solved(span, normal @ span, error)
 
 
-def _solved(span: np.ndarray, vectors: np.ndarray, angle: float) -> list[np.ndarray]:
+def _solved(span: np.ndarray, vectors: np.ndarray, error: float) -> list[np.ndarray]:
     """Each different support among ``vectors``, solved for exactly."""
     supports = np.unique(np.abs(vectors) > SUPPORT * np.abs(vectors).max(axis=1, keepdims=True), axis=0)
-    rows = (_on_support(span, support, angle) for support in supports)
+    rows = (_on_support(span, support, error) for support in supports)
     return [row for row in rows if row is not None]
 
 
-def _on_support(span: np.ndarray, support: np.ndarray, angle: float) -> np.ndarray | None:
+def _on_support(span: np.ndarray, support: np.ndarray, error: float) -> np.ndarray | None:
     """The vector of the span that vanishes off ``support``, if there is exactly one."""
     left, values, _ = np.linalg.svd(span[:, ~support], full_matrices=True)
-    if int((values > SAFETY * angle).sum()) != len(span) - 1:
+    if int((values > SAFETY * _turn(error, span.shape)).sum()) != len(span) - 1:
         return None
-    return _cleaned(left[:, -1] @ span, angle)
+    return _cleaned(left[:, -1] @ span, error)
 
 
-def _cleaned(row: np.ndarray, angle: float) -> np.ndarray:
-    row = np.where(np.abs(row) <= SAFETY * angle, 0.0, row)
+def _cleaned(row: np.ndarray, error: float) -> np.ndarray:
+    row = np.where(np.abs(row) <= SAFETY * error, 0.0, row)
     return row / np.linalg.norm(row)
 
 
@@ -355,14 +362,17 @@ def _sorted(basis: np.ndarray) -> np.ndarray:
     return basis[sorted(range(len(basis)), key=lambda k: tuple(np.flatnonzero(basis[k]).tolist()))]
 
 
-def _scaled(basis: np.ndarray, angle: float, units: np.ndarray) -> np.ndarray:
+def _scaled(basis: np.ndarray, span: np.ndarray, error: float, units: np.ndarray) -> np.ndarray:
     """Each unit row in its units, as coprime integers where it fits some, and otherwise with a first entry of one."""
     result = basis * units
     for k, row in enumerate(result):
         first = row[np.flatnonzero(row)[0]]
         scaled = row / first
-        # The division magnifies the error of the row's unit vector, the units that of each entry.
-        fractions = snap(scaled, SAFETY * angle * units / abs(first))
+        # The zeros fix a row all the less, the less of the span they rule out; the division and the units then
+        # magnify the error of each entry.
+        values = np.linalg.svd(span[:, row == 0], compute_uv=False)
+        ruled = values[len(span) - 2] if 1 < len(span) <= len(values) + 1 else 1.0
+        fractions = snap(scaled, SAFETY * error / max(float(ruled), error) * units / abs(first))
         exact = [value for value in fractions if isinstance(value, Fraction)]
         if len(exact) == len(fractions) and all((v == 0) == (x == 0) for v, x in zip(exact, scaled, strict=True)):
             common = lcm(*(value.denominator for value in exact))
