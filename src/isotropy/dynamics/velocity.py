@@ -3,7 +3,8 @@
 Interpolating splines of degree 3, 5 and 7 and a smoothing spline compete: each is fitted to every other sample and
 judged by how well it predicts the rest. Clean data choose a high degree, noisy data the smoothing spline. The error
 of the velocity is the difference to a lesser fit of the same data (two degrees lower; for the smoothing spline, the
-one through every other sample), which is larger than the error itself wherever the fit is any good.
+one through every other sample), which is larger than the error itself wherever the fit is any good. An interpolating
+spline also passes on the noise of the samples, which is read off from how badly their neighbours predict them.
 
 Source: scipy.interpolate, `make_interp_spline` and `make_smoothing_spline` (generalised cross-validation).
 """
@@ -28,6 +29,12 @@ GAP = 20.0
 
 JUDGED = 2000
 """Samples on which the fits compete; a smoothing spline costs far more than an interpolating one."""
+
+GAIN = float(np.pi / np.sqrt(3))
+"""Noise of the slope of a curve through noisy samples, per noise of a sample and step: that of the cardinal series."""
+
+NEIGHBOURS = 4
+"""Samples on each side that predict one in between."""
 
 DEGREES = (7, 5, 3)
 SMOOTHING = 0
@@ -75,6 +82,8 @@ def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: t
         t, z = times[rows], states[rows]
         velocities[rows] = _fit(t, z, degree).derivative()(t)
         errors[rows] = velocities[rows] - _lesser(t, z, degree).derivative()(t)
+        if degree != SMOOTHING:
+            errors[rows] += GAIN * _noise(t, z) / np.gradient(t)[:, None]
         trim = max(3, len(rows) // 20) if degree == SMOOTHING else (degree + 1) // 2
         kept[rows[trim:-trim]] = True
     method = "smoothing splines" if degree == SMOOTHING else f"interpolating splines of degree {degree}"
@@ -91,6 +100,26 @@ def _stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
         breaks = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if len(steps) else []
         cuts.extend(np.split(rows, breaks))
     return cuts
+
+
+def _noise(t: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The noise of each sample: its distance from the polynomial through its neighbours, in units of a sample's own.
+
+    Samples near the ends take that of the nearest one with enough neighbours.
+    """
+    width = 2 * NEIGHBOURS + 1
+    windows = np.lib.stride_tricks.sliding_window_view(t, width)
+    others = np.delete(np.arange(width), NEIGHBOURS)
+    node, centre = windows[:, others], windows[:, NEIGHBOURS, None]
+    gaps = node[:, :, None] - node[:, None, :]
+    gaps[:, np.arange(len(others)), np.arange(len(others))] = 1.0
+    steps = (centre - node)[:, None, :] * np.ones((1, len(others), 1))
+    steps[:, np.arange(len(others)), np.arange(len(others))] = 1.0
+    weights = (steps / gaps).prod(axis=2)
+    values = np.lib.stride_tricks.sliding_window_view(z, width, axis=0)[:, :, others]
+    misses = z[NEIGHBOURS:-NEIGHBOURS] - np.einsum("pw,pmw->pm", weights, values)
+    misses /= np.sqrt(1 + (weights**2).sum(axis=1, keepdims=True))
+    return np.pad(misses, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), mode="edge")
 
 
 def _some(stretches: list[np.ndarray]) -> list[np.ndarray]:
