@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import de421
@@ -24,9 +25,15 @@ with warnings.catch_warnings():
 J2000 = 2451545.0
 """1 January 2000, 12h TDB, as a Julian date: day 0 of the table."""
 
-INNER = {"mercury": "mercury", "venus": "venus", "earth": "earthmoon", "mars": "mars"}
-OUTER = {name: name for name in ("jupiter", "saturn", "uranus", "neptune", "pluto")}
-"""Name in the table: name of the series. ``earth`` is the barycentre of Earth and Moon, which moves as one planet."""
+SERIES = {"earth": "earthmoon"}
+"""Names of series that differ from those in the table: ``earth`` is the barycentre of Earth and Moon."""
+
+DATES = {
+    "mercury": (0, 4, 1600),
+    **dict.fromkeys(("venus", "earth", "mars"), (0, 8, 800)),
+    **dict.fromkeys(("jupiter", "saturn", "uranus", "neptune", "pluto"), (-9000, 60, 300)),
+}
+"""First day from J2000, step in days, number of rows: at least 20 rows in each planet's year."""
 
 
 def barycentric(ephemeris: Ephemeris, name: str, dates: np.ndarray) -> list[np.ndarray]:
@@ -43,25 +50,24 @@ def barycentric(ephemeris: Ephemeris, name: str, dates: np.ndarray) -> list[np.n
     return answer
 
 
-def rows(ephemeris: Ephemeris, bodies: dict[str, str], dates: np.ndarray):
-    """One row per body and date: days from J2000, name, then x, v and a about the Sun in au and days."""
-    sun = barycentric(ephemeris, "sun", dates)
-    for body, series in bodies.items():
-        planet = barycentric(ephemeris, series, dates)
-        state = np.hstack([(p - s) / ephemeris.AU for p, s in zip(planet, sun, strict=True)])
-        for date, values in zip(dates, state, strict=True):
-            yield [f"{date - J2000:g}", body, *(f"{value:.12g}" for value in values)]
+def rows(ephemeris: Ephemeris, body: str, days: np.ndarray) -> Iterator[list[str]]:
+    """One row per day: days from J2000, name, then x, v and a about the Sun in au and days."""
+    sun = barycentric(ephemeris, "sun", J2000 + days)
+    planet = barycentric(ephemeris, SERIES.get(body, body), J2000 + days)
+    state = np.hstack([(p - s) / ephemeris.AU for p, s in zip(planet, sun, strict=True)])
+    for day, values in zip(days, state, strict=True):
+        yield [f"{day:g}", body, *(f"{value:.12g}" for value in values)]
 
 
 def main() -> None:
-    """Inner planets every second day for 1600 days; outer ones every 60 days for 24,000, a quarter of Pluto's year."""
+    """Inner planets for 6400 days from J2000; outer ones for 18,000 around it, a fifth of Pluto's year."""
     ephemeris = Ephemeris(de421)
     path = Path(__file__).with_name("planets.csv")
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["t", "body", "x", "y", "z", "vx", "vy", "vz", "ax", "ay", "az"])
-        table.writerows(rows(ephemeris, INNER, J2000 + 2.0 * np.arange(800)))
-        table.writerows(rows(ephemeris, OUTER, J2000 - 12000 + 60.0 * np.arange(400)))
+        for body, (first, step, count) in DATES.items():
+            table.writerows(rows(ephemeris, body, first + step * np.arange(float(count))))
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 
 

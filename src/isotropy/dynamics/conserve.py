@@ -192,7 +192,8 @@ def _decide(solved: pencil.Pencil, operators: Operators, tolerance: float) -> De
     said = f"the next drifts by {following:.1e} of its spread" if count else (
         f"the smallest drift is {following:.1e} of its spread, where {level:.0e} is allowed"
     )  # fmt: skip
-    if error > 0 and following <= CLEARLY * error:
+    # Next to laws that are found, a function that could as well be noise is one that hardly varies, not a near law.
+    if 0 < following <= CLEARLY * error and (count == 0 or following <= LAWLIKE * typical):
         reason = f"{said}, and the error of the velocities could make up to {error:.1e} of that"
         return Decision(count, gap, level, noise, "cannot tell", reason)
     if count == 0:
