@@ -1,0 +1,211 @@
+"""Equivariant products: what a linear layer cannot do, x and y to x y^T, x . y, x cross y and their like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..errors import IsotropyError
+from ..groups import Representation
+from .basis import bilinear_basis, whitened
+from .draw import normal
+from .frozen import Frozen
+from .gate import Squash
+from .layout import Layout, check_pair, check_point, copies, refuse_points
+from .linear import Linear
+
+LARGEST_PATH = 2**14
+"""Entries of the basis of a product of two kinds above which `Product` leaves it out, for the cost of a point."""
+
+
+class Bilinear(eqx.Module):
+    """Every equivariant map (x, y) -> z that is linear in x and in y.
+
+    The weights of kinds a x b -> c are copies of c times copies of a times copies of b times the dimension of the
+    equivariant maps a (x) b -> c: many for wide representations, where `Product` has the same products channel by
+    channel. Drawn so that each irreducible of z that is reached has unit variance for independent standard normal x and y.
+    Raises `IsotropyError` if nothing bilinear reaches a summand of the output.
+
+    >>> import jax
+    >>> from isotropy import groups
+    >>> V, S = groups.SO(3).vector, groups.SO(3).scalar
+    >>> cross_and_dot = Bilinear(V, V, V + S, key=jax.random.key(0))
+    >>> cross_and_dot(jax.numpy.ones(3), jax.numpy.arange(3.)).shape, cross_and_dot.dimension
+    ((4,), 2)
+    """
+
+    weights: tuple[Array, ...]
+    bases: tuple[Frozen, ...]
+    first: Representation = eqx.field(static=True)
+    second: Representation = eqx.field(static=True)
+    output: Representation = eqx.field(static=True)
+    layouts: tuple[Layout, Layout, Layout] = eqx.field(static=True)
+    paths: tuple[tuple[int, int, int], ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        first: Representation,
+        second: Representation,
+        output: Representation,
+        *,
+        key: PRNGKeyArray,
+        dtype: Any = jnp.float32,
+    ):
+        for rep in (first, second):
+            check_pair(rep, output, "Bilinear")
+        for rep in (first, second, output):
+            refuse_points(rep, "Bilinear")
+        self.first, self.second, self.output = first, second, output
+        self.layouts = Layout.of(first), Layout.of(second), Layout.of(output)
+        one, two, three = self.layouts
+        paths, shapes, bases = [], [], []
+        for c, (kind, count) in enumerate(zip(three.kinds, three.counts, strict=True)):
+            found = [
+                (a, b, bilinear_basis(left, right, kind))
+                for a, left in enumerate(one.kinds)
+                for b, right in enumerate(two.kinds)
+            ]
+            counts = [one.counts[a] * two.counts[b] for a, b, _ in found]
+            scaled, rank = whitened(kind, [q.reshape(len(q), kind.dimension, -1) for _, _, q in found], counts)
+            if not rank:
+                raise IsotropyError(
+                    f"No equivariant bilinear map of {output.group} leads from `{first}` and `{second}` to `{kind}`: that part "
+                    f"of the output would stay zero. Drop it, or add summands to the input."
+                )
+            for (a, b, q), flat in zip(found, scaled, strict=True):
+                if len(q):
+                    shapes.append((len(q), count, one.counts[a], two.counts[b]))
+                    bases.append(Frozen(flat.reshape(q.shape)))
+                    paths.append((a, b, c))
+        self.paths, self.weights, self.bases = tuple(paths), normal(key, shapes, [1.0] * len(shapes), dtype), tuple(bases)
+
+    @property
+    def dimension(self) -> int:
+        """Number of weights: the dimension of the space of equivariant bilinear maps."""
+        return sum(w.size for w in self.weights)
+
+    def __call__(self, x: Float[Array, " first"], y: Float[Array, " second"]) -> Float[Array, " out"]:
+        """The image of one pair of points."""
+        one, two, three = self.layouts
+        xs, ys = one.split(check_point(x, self.first)), two.split(check_point(y, self.second))
+        parts: list[Any] = [0.0] * len(three.kinds)
+        for (a, b, c), weight, basis in zip(self.paths, self.weights, self.bases, strict=True):
+            mixed = jnp.einsum("kzij,jq->kziq", weight, ys[b])
+            moved = jnp.einsum("kopq,ip->kioq", basis.astype(weight.dtype), xs[a])
+            parts[c] = parts[c] + jnp.einsum("kziq,kioq->zo", mixed, moved)
+        return three.join(parts)
+
+
+class Product(eqx.Module):
+    """Products of learned channels of one input with themselves: x -> (L x)_j squash(R x)_j, every equivariant way.
+
+    ``channels`` linear combinations of each kind of the input are multiplied with as many others, channel by channel,
+    along each equivariant map a (x) b -> c to a kind c of ``target``. `Squash` bounds the second factor, by an amount that
+    is learned, so that layers of products do not grow as powers of powers. ``output`` is the representation of all that comes
+    of it; a `Linear` layer after it mixes the channels. Products of two
+    kinds whose basis has more than `LARGEST_PATH` entries are left out.
+
+    >>> import jax
+    >>> from isotropy import groups
+    >>> V, S = groups.SO(3).vector, groups.SO(3).scalar
+    >>> print(Product(3*V + S, V + S, channels=2, key=jax.random.key(0)).output)
+    8*V + 4*S
+    """
+
+    left: Linear
+    right: Linear
+    squash: Squash
+    bases: tuple[Frozen, ...]
+    input: Representation = eqx.field(static=True)
+    output: Representation = eqx.field(static=True)
+    paths: tuple[tuple[int, int], ...] = eqx.field(static=True)
+    kinds: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
+    sizes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        input: Representation,
+        target: Representation,
+        *,
+        channels: int,
+        key: PRNGKeyArray,
+        dtype: Any = jnp.float32,
+    ):
+        check_pair(input, target, "Product")
+        for rep in (input, target):
+            refuse_points(rep, "Product")
+        self.input = input
+        sources, targets = Layout.of(input).kinds, Layout.of(target).kinds
+        self.sizes = tuple(kind.dimension for kind in targets)
+        paths, bases, kinds = [], [], []
+        totals = [0] * len(targets)
+        for a, first in enumerate(sources):
+            for b in range(a, len(sources)):
+                rows, made = _rows(first, sources[b], targets)
+                if made:
+                    paths.append((a, b))
+                    bases.append(Frozen(rows))
+                    kinds.append(made)
+                    for c, r in made:
+                        totals[c] += r * channels
+        output = copies(targets, totals)
+        if output is None:
+            raise IsotropyError(
+                f"No equivariant product of summands of `{input}` leads to `{target}` (or its basis is too large)."
+            )
+        self.output, self.paths, self.bases, self.kinds = output, tuple(paths), tuple(bases), tuple(kinds)
+        one, two = jax.random.split(key)
+        mixed = copies(sources, [channels] * len(sources))
+        assert mixed is not None
+        self.left = Linear(input, mixed, key=one, use_bias=False, dtype=dtype)
+        self.right = Linear(input, mixed, key=two, use_bias=False, dtype=dtype)
+        self.squash = Squash(mixed, dtype=dtype)
+
+    def __call__(self, x: Float[Array, " in"], *, key: PRNGKeyArray | None = None) -> Float[Array, " out"]:
+        """The products at one point."""
+        x = check_point(x, self.input)
+        lefts = self.left.layouts[1].split(self.left(x))
+        rights = self.right.layouts[1].split(self.squash(self.right(x)))
+        parts: list[list[Array]] = [[] for _ in self.sizes]
+        for (a, b), basis, made in zip(self.paths, self.bases, self.kinds, strict=True):
+            outer = jnp.einsum("jp,jq->jpq", lefts[a], rights[b]).reshape(len(lefts[a]), -1)
+            z = outer @ basis.astype(outer.dtype).T
+            start = 0
+            for c, r in made:
+                parts[c].append(z[:, start : start + r * self.sizes[c]].ravel())
+                start += r * self.sizes[c]
+        return jnp.concatenate([piece for pieces in parts for piece in pieces])
+
+
+def _rows(
+    first: Representation, second: Representation, targets: tuple[Representation, ...]
+) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+    """All maps first (x) second -> target as rows, of unit variance in the mean, and how many lead to each target."""
+    rows, made = [np.zeros((0, first.dimension * second.dimension))], []
+    for c, kind in enumerate(targets):
+        if first.dimension * second.dimension * kind.dimension <= LARGEST_PATH:
+            basis = bilinear_basis(first, second, kind)
+            if 0 < basis.size <= LARGEST_PATH:
+                basis = basis / np.sqrt(_mean_square(basis, first == second))[:, None, None, None]
+                rows.append(basis.reshape(-1, rows[0].shape[1]))
+                made.append((c, len(basis)))
+    return np.concatenate(rows), tuple(made)
+
+
+def _mean_square(basis: np.ndarray, alike: bool) -> np.ndarray:
+    """Mean square (r,) of a coordinate of Q(x, y), x and y standard normal: independent, or equal if that is larger.
+
+    Channels of few copies are nearly parallel, and then x . y is a square with a large mean.
+    """
+    independent = (basis**2).sum(axis=(2, 3)).mean(axis=1)
+    if not alike:
+        return independent
+    trace = np.einsum("koii->ko", basis)
+    symmetric = (basis + basis.transpose(0, 1, 3, 2)) / 2
+    equal = (trace**2 + 2 * (symmetric**2).sum(axis=(2, 3))).mean(axis=1)
+    return np.maximum(independent, equal)
