@@ -88,6 +88,11 @@ def conserve(
         )
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
         raise IsotropyError(f"`tolerance` must be a number from 0 up to 1. Got {tolerance!r}.")
+    if len(trajectories) <= space.dimension:
+        raise IsotropyError(
+            f"{len(trajectories)} samples cannot show which of {space.dimension} functions are conserved: pass more "
+            f"samples than functions, or a smaller space."
+        )
     operators = measure(trajectories, space, batch_size)
     solved = pencil.solve(operators.drift, operators.spread, rows=operators.rows, scale=operators.size, cut=HARDLY)
     decision = _decide(solved, operators, tolerance)
