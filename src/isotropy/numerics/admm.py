@@ -36,7 +36,7 @@ class State:
     coefficients: np.ndarray
     copies: tuple[np.ndarray, ...]
     multipliers: tuple[np.ndarray, ...]
-    penalty: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class Splitting:
         """Run until the relative duality gap is at most ``tolerance`` or ``iterations`` steps are done."""
         sizes, step, loss = self.sizes, self.step, self.loss
         shrink = [term.shrinkage() for term in terms]
+        weight = max((t.weight * s for t, s in zip(terms, sizes, strict=True)), default=1.0)
         if start is None:
             # The least squares of all maps at a small weight: the loss decides wherever it can.
             rho = 1e-3 * loss.curvature() * len(self.gram) / max(float(np.trace(self.gram)), np.finfo(float).tiny)
@@ -91,10 +92,10 @@ class Splitting:
             images = [t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
             copies, multipliers = [v.copy() for v in images], [np.zeros_like(v) for v in images]
             top = max((prox.spectral_norm(v) for v in images), default=0.0)
-            weights = [t.weight * s for t, s in zip(terms, sizes, strict=True)]
-            rho = max(weights, default=1.0) / (START * top) if top > 0 else 1.0
+            rho = weight / (START * top) if top > 0 else 1.0
         else:
-            w, rho = start.coefficients, start.penalty
+            # Between weights the threshold carries over, not the penalty: scaled multipliers keep their size.
+            w, rho = start.coefficients, weight / start.threshold
             copies, multipliers = list(start.copies), list(start.multipliers)
             images = [t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
         floor = (
@@ -132,11 +133,23 @@ class Splitting:
             since += 1
             if since >= balance:
                 since = 0
-                factor = 2.0 if primal > 9.0 * dual else 0.5 if dual > 9.0 * primal else 1.0
+                # Residuals are weighed against the sizes of copies and multipliers: plain residuals are blind to
+                # a threshold that is far too small, where both of them are small and nothing moves.
+                ahead = primal * np.sqrt(sum(float((u * u).sum()) for u in multipliers))
+                behind = dual * np.sqrt(sum(float((x * x).sum()) for x in copies))
+                factor = (
+                    1.0
+                    if min(ahead, behind) <= 0
+                    else 2.0
+                    if ahead > 9 * behind
+                    else 0.5
+                    if behind > 9 * ahead
+                    else 1.0
+                )
                 rho *= factor
                 multipliers = [u / factor for u in multipliers]
                 # A penalty that keeps changing keeps the method from converging: adjust it ever more rarely.
                 balance = BALANCE * (1 + count // 500)
         assert best is not None
-        state = State(w, tuple(copies), tuple(multipliers), rho)
+        state = State(w, tuple(copies), tuple(multipliers), weight / rho)
         return Outcome(best[1], best[0], count, converged, state)

@@ -61,6 +61,7 @@ class Family:
     """All problems ``loss(w) + strength ||A(w)||_* + sparsity ||w||_1 + sum_j weights_j ||D_j w||`` with one loss.
 
     What can be factorised once is: a path over strengths, or a search over the number of samples, pays for it once.
+    ``sparse_in`` is a matrix T that puts ``||T w||_1`` in place of ``||w||_1``, for coefficients in another basis;
     ``gram`` is ``operator.gram()`` where it is known already.
     """
 
@@ -70,6 +71,7 @@ class Family:
         operator: MatrixMap,
         *,
         sparsity: float = 0.0,
+        sparse_in: np.ndarray | None = None,
         groups: Sequence[Any] = (),
         group_weights: Sequence[float] | float = 1.0,
         gram: np.ndarray | None = None,
@@ -81,7 +83,9 @@ class Family:
             )
         self.loss, self.operator = loss, operator
         weights = [group_weights] * len(groups) if isinstance(group_weights, int | float) else list(group_weights)
-        others: list[Term] = [Entries(loss.shape[0], sparsity)] if checked_weight(sparsity, "sparsity") > 0 else []
+        others: list[Term] = []
+        if checked_weight(sparsity, "sparsity") > 0:
+            others.append(Entries(loss.shape[0], sparsity, matrix=sparse_in))
         others += [Group(d, w) for d, w in zip(groups, weights, strict=True) if checked_weight(w, "group_weights") > 0]
         self._others = others
         self._gram = operator.gram() if gram is None else gram

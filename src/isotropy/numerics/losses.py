@@ -106,7 +106,8 @@ class Smooth:
 
     ``lower`` must bound the loss from below (0 for likelihoods and distances); the duality gap rests on it.
     ``hessian(w)`` is the (f c, f c) second derivative; without it, differences of gradients stand in, at 2 f c
-    evaluations whenever it is renewed.
+    evaluations whenever it is renewed. ``dispersion(w)`` is the variance of a row's gradient over its curvature, 1 for
+    the mean of negative log-likelihoods: twice the rise of n losses, divided by it, is compared with chi squared.
     """
 
     def __init__(
@@ -116,8 +117,9 @@ class Smooth:
         *,
         hessian: Callable[[np.ndarray], np.ndarray] | None = None,
         lower: float = 0.0,
+        dispersion: Callable[[np.ndarray], float] = lambda w: 1.0,
     ) -> None:
-        self._function, self._hessian = value_and_gradient, hessian
+        self._function, self._hessian, self.dispersion = value_and_gradient, hessian, dispersion
         self.shape, self.lower = (int(shape[0]), int(shape[1])), float(lower)
 
     @classmethod
@@ -146,10 +148,21 @@ class Smooth:
             clipped = np.clip(residual, -width, width)
             return clipped * (residual - 0.5 * clipped), clipped, (np.abs(residual) <= width).astype(float)
 
-        return cls._of_predictions(design, targets.shape[1], scalar)
+        def dispersion(w: np.ndarray) -> float:
+            _, slope, bend = scalar(design @ w)
+            free = max(targets.size - w.size, 1)
+            return float((slope**2).sum()) / free / max(float(bend.mean()), np.finfo(float).tiny)
+
+        return cls._of_predictions(design, targets.shape[1], scalar, dispersion)
 
     @classmethod
-    def _of_predictions(cls, design: np.ndarray, outputs: int, scalar: Callable[..., Any]) -> Smooth:
+    def _of_predictions(
+        cls,
+        design: np.ndarray,
+        outputs: int,
+        scalar: Callable[..., Any],
+        dispersion: Callable[[np.ndarray], float] = lambda w: 1.0,
+    ) -> Smooth:
         n, f = design.shape
 
         def function(w: np.ndarray) -> tuple[float, np.ndarray]:
@@ -163,7 +176,7 @@ class Smooth:
                 result[:, j, :, j] = design.T @ (bend[:, j : j + 1] * design)
             return result.reshape(f * outputs, f * outputs)
 
-        return cls(function, (f, outputs), hessian=hessian)
+        return cls(function, (f, outputs), hessian=hessian, dispersion=dispersion)
 
     def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss at ``w`` and its gradient."""
@@ -193,6 +206,7 @@ class Smooth:
         """Newton's method with a Hessian kept from step to step and renewed when it slows down."""
         wide = np.kron(gram, np.eye(self.shape[1]))
         kept: dict[str, Any] = {}
+        root = np.sqrt(np.finfo(float).eps)
 
         def renew(rho: float, w: np.ndarray) -> None:
             matrix = self.hessian(w) + rho * wide
@@ -226,7 +240,10 @@ class Smooth:
                     length *= 0.5
                 w = w - length * move
                 value, slope, size = trial
-                if np.linalg.norm(slope) > 0.3 * error:
+                now = np.linalg.norm(slope)
+                if now > 0.5 * error and error <= root * size:
+                    break  # what is left is the rounding of the gradient's own sum
+                if now > 0.3 * error:
                     renew(rho, w)
             return w
 
@@ -244,6 +261,22 @@ class Smooth:
             wide = np.kron(basis, np.eye(self.shape[1]))
             hessian = lambda v: wide.T @ self.hessian(basis @ v) @ wide  # noqa: E731
         return Smooth(function, (basis.shape[1], self.shape[1]), hessian=hessian, lower=self.lower)
+
+    def flatten(self) -> Smooth:
+        """The same loss of one column that holds all coefficients, row by row."""
+        f, c = self.shape
+
+        def function(v: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = self.value_and_gradient(v.reshape(f, c))
+            return value, gradient.reshape(-1, 1)
+
+        return Smooth(
+            function,
+            (f * c, 1),
+            hessian=lambda v: self.hessian(v.reshape(f, c)),
+            lower=self.lower,
+            dispersion=lambda v: self.dispersion(v.reshape(f, c)),
+        )
 
     def minimise(self) -> np.ndarray:
         """The minimiser, by Newton's method from zero."""

@@ -58,20 +58,20 @@ class Nuclear:
 
 
 class Entries:
-    """``weight * ||w||_1``, which makes coefficients zero; ``mask`` (f,) leaves some features free of it."""
+    """``weight * ||T w||_1``, which makes entries of ``T w`` zero; T is the identity unless given."""
 
-    def __init__(self, features: int, weight: float, *, mask: np.ndarray | None = None) -> None:
+    def __init__(self, features: int, weight: float, *, matrix: np.ndarray | None = None) -> None:
         self.weight = checked_weight(weight, "weight")
-        self.mask = np.ones(features) if mask is None else np.asarray(mask, dtype=float)
+        self.matrix = np.eye(features) if matrix is None else validate.array(matrix, "matrix", shape=(None, features))
 
     def forward(self, w: np.ndarray) -> np.ndarray:
-        return self.mask[:, None] * w
+        return self.matrix @ w
 
     def adjoint(self, value: np.ndarray) -> np.ndarray:
-        return self.mask[:, None] * value
+        return self.matrix.T @ value
 
     def gram(self) -> np.ndarray:
-        return np.diag(self.mask**2)
+        return self.matrix.T @ self.matrix
 
     def norm(self, value: np.ndarray) -> float:
         return float(np.abs(value).sum())

@@ -1,0 +1,211 @@
+"""Which generators survive the data: the largest subspace that a constrained refit and a test do not refuse.
+
+A threshold on the spectrum of a fitted operator cannot tell a small singular value from noise. Here each dimension s
+is put to the question on its own: fit the s-dimensional subspace V and the coefficients it leaves unchanged together
+(`grassmann`), settle V where such coefficients truly exist, refit them by plain least squares, and compare with the
+unconstrained fit in an F-test (Fisher; the family of subspaces counts as s (q - s) fitted numbers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+from .decide import CLEAR, numerical_floor
+from .grassmann import SubspaceFit
+from .losses import Smooth
+
+WEIGHTS = tuple(np.geomspace(2.0, 6e3, 7).tolist())
+"""Rising weights of the penalty. With small ones alone, planted subgroups are found but broken ones are not refused."""
+
+TRIES = 3
+"""How many readings of the number of unchanged coefficients are tried, by the size of the gap in the spectrum."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One question put to the data: dimension, unchanged coefficients per column, F statistic and its p-value."""
+
+    dimension: int
+    unchanged: int
+    statistic: float
+    p_value: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Four numbers."""
+        return {
+            "dimension": self.dimension,
+            "unchanged": self.unchanged,
+            "statistic": self.statistic,
+            "p_value": self.p_value,
+        }
+
+
+@dataclass(frozen=True)
+class Survival:
+    """The surviving subspace (q, s), a basis (f, d) of the coefficients unchanged by it, and the refit inside (f, c).
+
+    ``error`` is the relative size of what settling left of zero, ``noise`` the standard deviation of the targets.
+    """
+
+    subspace: Float[np.ndarray, "q s"]
+    basis: Float[np.ndarray, "f d"]
+    coefficients: Float[np.ndarray, "f c"]
+    error: float
+    noise: float
+
+    @property
+    def dimension(self) -> int:
+        """How many independent generators survive."""
+        return self.subspace.shape[1]
+
+
+class Question:
+    """Data and an operator, ready to be asked whether s generators may be symmetries, by least squares and F-tests.
+
+    ``noise`` is the standard deviation of the targets where it is known; chi squared then takes the place of F.
+    """
+
+    def __init__(
+        self,
+        design: Float[np.ndarray, "n f"],
+        targets: Float[np.ndarray, "n c"],
+        operator: Float[np.ndarray, "k q f"],
+        *,
+        noise: float | None = None,
+    ) -> None:
+        self.design, self.targets = design, targets
+        n, f = design.shape
+        self.outputs = targets.shape[1]
+        self.free = np.linalg.lstsq(design, targets, rcond=None)[0]
+        self.residual = float(((targets - design @ self.free) ** 2).sum())
+        self.rank = int(np.linalg.matrix_rank(design))
+        self.degrees = (n - self.rank) * self.outputs
+        # Exact data leave rounding alone, and a test against rounding would refuse everything.
+        rounding = np.finfo(float).eps * f * float(np.abs(targets).max(initial=0.0))
+        self.variance = np.nan if not self.degrees else self.residual / self.degrees
+        self.known = noise is not None
+        if noise is not None:
+            self.variance = float(noise) ** 2
+        self.variance = max(self.variance, rounding**2)
+        self.fit = SubspaceFit.of_data(design, targets, operator)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether there is anything to compare with: more data than coefficients, or a noise that is known."""
+        return self.known or self.degrees > 0
+
+    def _refit(self, basis: np.ndarray) -> tuple[np.ndarray, float, int]:
+        """The best coefficients inside ``basis``, twice the rise of the log-likelihood, and the rank lost."""
+        inside = self.design @ basis
+        solution, _, rank, _ = np.linalg.lstsq(inside, self.targets, rcond=None)
+        rise = float(((self.targets - inside @ solution) ** 2).sum()) - self.residual
+        return basis @ solution, rise / self.variance, self.rank - int(rank)
+
+    def compare(self, basis: np.ndarray, dimension: int) -> tuple[Trial, np.ndarray]:
+        """The refit by ``basis`` against the unconstrained one."""
+        q = self.fit.generators
+        coefficients, rise, lost = self._refit(basis)
+        # The subspace was fitted too, which gives the refit that many more numbers to choose.
+        extra = max(lost * self.outputs - dimension * (q - dimension), 1)
+        statistic = max(rise, 0.0) / extra
+        if self.known:
+            p_value = scipy.stats.chi2.sf(statistic * extra, extra)
+        else:
+            p_value = scipy.stats.f.sf(statistic, extra, self.degrees)
+        return Trial(dimension, basis.shape[1], statistic, float(p_value)), coefficients
+
+    def ask(self, start: np.ndarray, level: float) -> tuple[list[Trial], Survival | None]:
+        """May as many generators as ``start`` (q, s) has columns be symmetries? The answer is yes with a `Survival`."""
+        fit, dimension = self.fit, start.shape[1]
+        subspace = fit.fit_along(start, WEIGHTS) if dimension < fit.generators else np.eye(fit.generators)
+        values = np.linalg.eigvalsh(fit.penalty(subspace))
+        floor = np.finfo(float).eps * fit.features * max(values[-1], 0.0)
+        ratios = values[1:] / np.maximum(values[:-1], max(floor, np.finfo(float).tiny))
+        trials: list[Trial] = []
+        for position in np.argsort(ratios)[::-1][:TRIES]:
+            settled, basis, left = fit.settle(subspace, int(position) + 1)
+            if left > np.sqrt(np.finfo(float).eps):
+                continue
+            trial, coefficients = self.compare(basis, dimension)
+            trials.append(trial)
+            if trial.p_value > level:
+                noise = float(np.sqrt(self.variance))
+                return trials, Survival(settled, basis, coefficients, left, noise)
+        return trials, None
+
+
+class LikelihoodQuestion(Question):
+    """The same question for another loss, by a likelihood ratio: subspaces from its quadratic model at the free fit.
+
+    ``loss`` has one column; ``count`` is the number of rows whose mean it is. Wilks's theorem gives chi squared.
+    """
+
+    def __init__(self, loss: Smooth, operator: Float[np.ndarray, "k q f"], *, count: int) -> None:
+        self.loss, self.count, self.outputs, self.known = loss, count, 1, True
+        self.free = loss.minimise()
+        value, gradient = loss.value_and_gradient(self.free)
+        moment = loss.hessian(self.free)
+        self.value, self.rank = value, int(np.linalg.matrix_rank(moment))
+        # Classes that a function separates have no best fit, and nothing to compare with.
+        settled = np.linalg.norm(gradient) <= np.sqrt(np.finfo(float).eps) * max(abs(value), np.finfo(float).tiny)
+        self.degrees = (count - self.rank) if settled else 0
+        self.variance = loss.dispersion(self.free)
+        product = moment @ self.free
+        self.fit = SubspaceFit(moment, product, float((self.free * product).sum()), operator)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether there are more data than coefficients and the free fit exists."""
+        return self.degrees > 0
+
+    def _refit(self, basis: np.ndarray) -> tuple[np.ndarray, float, int]:
+        inside = self.loss.restrict(basis)
+        solution = inside.minimise()
+        rise = 2.0 * self.count * (inside.value_and_gradient(solution)[0] - self.value)
+        return basis @ solution, rise / self.variance, self.rank - basis.shape[1]
+
+
+def survivors(
+    question: Question, directions: Float[np.ndarray, "q q"], *, level: float
+) -> tuple[Survival | None, tuple[Trial, ...]]:
+    """The largest surviving subspace at the given level, or None where nothing survives, and every trial made.
+
+    ``directions`` are orthonormal columns, the most likely symmetries last. Dimensions are bisected: what holds for a
+    subalgebra holds for the subspaces in it. Then every generator that leaves the accepted coefficients unchanged is
+    taken in, which closes the subspace under the bracket wherever the candidates are closed.
+    """
+    q = directions.shape[1]
+    trials: list[Trial] = []
+    best: Survival | None = None
+    low, high = 0, q
+    while low < high:
+        # Everything at once is asked first: it is cheap, and true of data that are constant.
+        middle = q if high == q else (low + high + 1) // 2
+        asked, answer = question.ask(directions[:, q - middle :], level)
+        trials += asked
+        if answer is None:
+            high = middle - 1
+        else:
+            best, low = answer, middle
+    if best is None:
+        return None, tuple(trials)
+    return close(question.fit, best), tuple(trials)
+
+
+def close(fit: SubspaceFit, found: Survival) -> Survival:
+    """Take in every generator that leaves the found coefficients unchanged, with the error of the subspace then."""
+    image = fit.image(found.basis)
+    _, values, vectors = np.linalg.svd(image, full_matrices=True)
+    values = np.pad(values, (0, fit.generators - len(values)))
+    top = float(values[0]) if values[0] > 0 else 1.0
+    floor = numerical_floor(float, max(image.shape), top) + CLEAR * found.error * top
+    count = max(int((values <= floor).sum()), found.dimension)
+    kept = values[: len(values) - count]
+    # Rounding turns the subspace by its own size over the smallest value that holds it in place.
+    error = floor / float(kept[-1]) if len(kept) else np.finfo(float).eps
+    return Survival(vectors[len(values) - count :].T, found.basis, found.coefficients, error, found.noise)

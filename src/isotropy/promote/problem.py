@@ -1,0 +1,197 @@
+"""A space, an action and an inner product as one convex problem in orthonormal coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Float
+
+from .. import lie
+from ..errors import IsotropyError
+from ..geometry.action import Action
+from ..geometry.fibre import Linear
+from ..geometry.motion import Affine
+from ..geometry.orthonormal import OrthonormalPolynomials
+from ..geometry.polynomial import Polynomials
+from ..geometry.sample import Samples
+from ..geometry.space import Space
+from ..numerics.decide import numerical_floor
+from ..numerics.matrix_map import MatrixMap
+
+OVERSAMPLING = 4
+"""Points per feature at which a section is looked at when no samples are given."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Features that are orthonormal in the norm's inner product, and the operator on their coefficients.
+
+    Coefficients have shape (f, c). Where the fibre moves, all n coordinates of a value are one column, c = 1 and
+    f counts (feature, coordinate) pairs; where it does not, each output is a column of its own. ``to_space`` (s, g)
+    takes coefficients in the orthonormal basis to those of the space's s features.
+    """
+
+    space: Space
+    outputs: int
+    coupled: bool
+    features: Callable[[np.ndarray], np.ndarray]
+    to_space: Float[np.ndarray, "s g"]
+    operator: MatrixMap
+    components: tuple[np.ndarray, ...]
+    points: Float[np.ndarray, "p m"]
+
+    def design(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "r f"]:
+        """The rows of predictions: one for each point, or one for each point and output where the fibre moves."""
+        values = self.features(points)
+        return np.kron(values, np.eye(self.outputs)) if self.coupled else values
+
+    def rows(self, targets: Float[np.ndarray, "p c"]) -> np.ndarray:
+        """Targets (p, outputs) in the shape that goes with `design`."""
+        return targets.reshape(-1, 1) if self.coupled else targets
+
+    def in_space(self, w: np.ndarray) -> Float[np.ndarray, "s c"]:
+        """Coefficients (features of the space, outputs)."""
+        return self.to_space @ w.reshape(-1, self.outputs)
+
+    @cached_property
+    def sparse_in(self) -> np.ndarray:
+        """The matrix from coefficients here to all coefficients in the space's features."""
+        return np.kron(self.to_space, np.eye(self.outputs)) if self.coupled else self.to_space
+
+    @cached_property
+    def dense(self) -> Float[np.ndarray, "k q f"]:
+        """The operator as one array."""
+        columns = [self.operator(e[:, None]) for e in np.eye(self.operator.features)]
+        return np.stack(columns, axis=2)
+
+    @cached_property
+    def sight(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The size of each candidate's action (q,), and orthonormal rows for what is seen and what is not.
+
+        The rows refer to candidates scaled to size one, so that units do not decide what is seen.
+        """
+        unfolded = self.dense.transpose(1, 0, 2).reshape(self.operator.columns, -1)
+        size = np.linalg.norm(unfolded, axis=1)
+        scale = np.where(size > 0, size, 1.0)
+        left, values, _ = np.linalg.svd(unfolded / scale[:, None], full_matrices=False)
+        left = np.linalg.svd(left, full_matrices=True)[0] if left.shape[1] < len(left) else left
+        values = np.pad(values, (0, len(left) - len(values)))
+        seen = values > numerical_floor(float, max(unfolded.shape), float(values.max(initial=0.0)))
+        return scale, left[:, seen].T, left[:, ~seen].T
+
+
+def build(
+    space: Space, action: Action, points: Float[np.ndarray, "p m"], outputs: int, samples: Samples | None
+) -> Problem:
+    """The problem for data at ``points``, in the inner product of ``samples`` or its default.
+
+    The default for polynomials is the mean over the box that holds the points, exactly; for other spaces it is the
+    mean over the points and, where they are few, random points between pairs of them.
+    """
+    if action.base_dimension != space.input_dimension:
+        raise IsotropyError(
+            f"`action` moves points of R^{action.base_dimension}, but `space` has functions of "
+            f"{space.input_dimension} variables: choose candidates for the inputs of the space."
+        )
+    fibre = action.fibre_dimension
+    moves = not isinstance(action.value_motion, Linear) or bool(np.any(action.value_motion.matrices))
+    if moves and outputs != fibre:
+        raise IsotropyError(
+            f"`Y` has {outputs} column(s), but the candidates move values with {fibre}: pass one column for each."
+        )
+    affine = isinstance(action.motion, Affine) and isinstance(action.value_motion, Linear)
+    if samples is None and affine and isinstance(space, Polynomials) and space.minimum_degree == 0:
+        return _polynomial(space, action, points, outputs, moves)
+    if samples is None:
+        samples = _between(points, OVERSAMPLING * space.dimension)
+    return _sampled(space, action, points, samples, outputs, moves)
+
+
+def _polynomial(space: Polynomials, action: Action, points: np.ndarray, outputs: int, moves: bool) -> Problem:
+    low, high = points.min(axis=0), points.max(axis=0)
+    basis = OrthonormalPolynomials(space, low, high)
+    motion, fibre = action.motion, action.value_motion
+    assert isinstance(motion, Affine)
+    assert isinstance(fibre, Linear)
+    generators = [basis.field(a, b) for a, b in zip(motion.matrices, motion.offsets, strict=True)]
+    if moves:
+        if np.any(fibre.offsets):
+            raise IsotropyError(
+                "a space of functions into positions is not linear under translations: use `vector` for the outputs."
+            )
+        eye_f, eye_n = scipy.sparse.eye_array(space.dimension), scipy.sparse.eye_array(outputs)
+        generators = [
+            scipy.sparse.csr_array(scipy.sparse.kron(d, eye_n) - scipy.sparse.kron(eye_f, a))
+            for d, a in zip(generators, fibre.matrices, strict=True)
+        ]
+    wide = Samples.uniform(
+        OVERSAMPLING * space.dimension,
+        space.input_dimension,
+        seed=0,
+        low=basis.centre - basis.half,
+        high=basis.centre + basis.half,
+    )
+    moved = _components(space, action, wide, basis.to_space, outputs, moves)
+    # Affine maps keep the space, so the moved features are known from their values at enough points.
+    values = np.sqrt(wide.weights)[:, None] * basis.values(wide.points)
+    wider = np.kron(values, np.eye(outputs)) if moves else values
+    components = tuple(np.linalg.lstsq(wider, rows, rcond=None)[0] for rows in moved)
+    return Problem(
+        space, outputs, moves, basis.values, basis.to_space, MatrixMap.sparse(generators), components, points
+    )  # fmt: skip
+
+
+def _sampled(space: Space, action: Action, points: np.ndarray, samples: Samples, outputs: int, moves: bool) -> Problem:
+    values = np.sqrt(samples.weights)[:, None] * space.values(samples.points)
+    _, singular, right = np.linalg.svd(values, full_matrices=False)
+    kept = singular > numerical_floor(float, max(values.shape), float(singular.max(initial=0.0)))
+    to_space = right[kept].T / singular[kept]
+    weigh = np.sqrt(samples.weights)
+    rows = lie.of_space(action, space, samples) * weigh[:, None, None, None, None]
+    if moves:
+        p, n, q, f, _ = rows.shape
+        dense = np.einsum("pnqfo,fg->pnqgo", rows, to_space).reshape(p * n, q, -1)
+    else:
+        dense = np.einsum("pqf,fg->pqg", rows[:, 0, :, :, 0], to_space)
+    k, q, f = dense.shape
+    if k > q * f:
+        dense = np.asarray(np.linalg.qr(dense.reshape(k, q * f), mode="r")).reshape(-1, q, f)
+    components = tuple(
+        np.asarray(np.linalg.qr(d, mode="r")) if len(d) > d.shape[1] else d
+        for d in _components(space, action, samples, to_space, outputs, moves)
+    )
+
+    def features(where: np.ndarray) -> np.ndarray:
+        return space.values(where) @ to_space
+
+    return Problem(space, outputs, moves, features, to_space, MatrixMap.dense(dense), components, points)
+
+
+def _components(
+    space: Space, action: Action, samples: Samples, to_space: np.ndarray, outputs: int, moves: bool
+) -> list[np.ndarray]:
+    """Weighted rows of (K_g - 1) on orthonormal coefficients, for each discrete candidate g."""
+    if not action.components:
+        return []
+    rows = lie.components_of_space(action, space, samples) * np.sqrt(samples.weights)[:, None, None, None, None]
+    p, n, count, _, _ = rows.shape
+    if moves:
+        return [
+            np.einsum("pnfo,fg->pngo", rows[:, :, j], to_space).reshape(p * n, -1) for j in range(count)
+        ]  # fmt: skip
+    return [rows[:, 0, j, :, 0] @ to_space for j in range(count)]
+
+
+def _between(points: np.ndarray, count: int) -> Samples:
+    """The points and, up to ``count`` in all, random points on segments between pairs of them."""
+    missing = count - len(points)
+    if missing > 0:
+        rng = np.random.default_rng(0)
+        pairs = rng.integers(len(points), size=(2, missing))
+        part = rng.uniform(size=(missing, 1))
+        points = np.concatenate([points, part * points[pairs[0]] + (1 - part) * points[pairs[1]]])
+    return Samples(points)

@@ -1,0 +1,311 @@
+"""Promote: minimise ``loss + strength * ||L[F]||_*``, let the data choose what survives, and refit inside it.
+
+Source: Otto2025, section 6. The nuclear norm of the operator xi -> L(xi, F) is the tightest convex stand-in for its
+rank, dim g - dim sym(F); it proposes. A constrained refit and a test decide (`numerics.surviving`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .. import validate
+from ..errors import IsotropyError, IsotropyWarning
+from ..geometry.action import Action
+from ..geometry.sample import Samples
+from ..geometry.space import Space
+from ..numerics.convex import ITERATIONS, TOLERANCE, Family, Solution
+from ..numerics.grassmann import SubspaceFit
+from ..numerics.interpolation import Interpolation
+from ..numerics.losses import LeastSquares, Loss, Smooth
+from ..numerics.path import Path, cross_validate
+from ..numerics.surviving import LikelihoodQuestion, Question
+from ..numerics.terms import checked_weight
+from ..results.fit import Fit
+from .problem import Problem, build
+from .verdict import Verdict, from_data, from_spectrum
+
+LEVEL = 0.01
+"""The chance to refuse a true symmetry that the tests are set to."""
+
+LARGEST = 100_000_000
+"""Entries of the dense operator (800 MB) above which the data are not asked what survives."""
+
+LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], Loss]] = {
+    "squares": LeastSquares,
+    "logistic": Smooth.logistic,
+    "huber": Smooth.huber,
+}
+
+
+def promote(
+    space: Space,
+    action: Action,
+    X: Float[np.ndarray, "p m"],
+    Y: Float[np.ndarray, "p ..."],
+    *,
+    strength: float | None = None,
+    exact: bool = False,
+    loss: str | Callable[[np.ndarray, np.ndarray], Loss] = "squares",
+    sparsity: float = 0.0,
+    discrete: float | None = None,
+    samples: Samples | None = None,
+    level: float = LEVEL,
+    noise: float | None = None,
+    refit: bool = True,
+    strengths: Any = None,
+    folds: int = 5,
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
+    iterations: int = ITERATIONS,
+) -> Fit:
+    """Fit ``Y`` at ``X`` by functions of ``space`` with as much of the candidates' symmetry as the data allow.
+
+    Minimises ``loss + strength ||L[F]||_* + discrete sum_g ||K_g F - F|| + sparsity |coefficients|_1``, where the
+    loss is half the mean square ("squares"), the mean of "logistic" (labels -1 and 1) or "huber", or made by
+    ``loss(design, targets)``. Without a ``strength`` a path of them is compared by cross-validation over ``folds``
+    (dealt by ``seed``); ``exact=True`` takes ``Y`` to be free of noise, interpolates it and minimises the norms alone.
+    ``discrete`` weighs the action's further components, by default as much as ``strength``.
+
+    The candidates are orthonormal as given (convention C5). Functions are measured by the mean square over
+    ``samples``; by default over the box that holds X for polynomials, and over X, filled up by points between pairs
+    of X where it is short, for other spaces.
+
+    Then dimensions of surviving subalgebras are tested at ``level``, the chance to refuse a true symmetry: against the
+    scatter of the unconstrained fit, or against ``noise``, the standard deviation of Y, where it is known. With
+    ``refit`` the model reported is the plain fit inside what survives. A space too small for the truth makes
+    everything look symmetric: the test compares fits within ``space`` and cannot see what lies outside it.
+
+    Returns a `Fit`. Raises `IsotropyError` for shapes that do not fit, a negative or NaN strength, data that no
+    function of the space meets (``exact``), and candidates that every function of the space ignores. Warns with the
+    duality gap, and returns the best iterate, where the solver has not converged.
+
+    >>> from isotropy import groups
+    >>> from isotropy.geometry.polynomial import Polynomials
+    >>> X = np.random.default_rng(0).uniform(-1, 1, (14, 3))
+    >>> fit = promote(Polynomials(3, degree=2), Action(groups.SE(3)), X, X[:, 0]**2 + X[:, 1]**2, exact=True)
+    >>> print(fit.describe()[0])
+    x^2 + y^2
+    >>> fit.symmetries.dimension
+    2
+    """
+    points, targets, single = _data(space, action, X, Y)
+    if exact and (strength is not None or loss != "squares"):
+        raise IsotropyError(
+            "`exact=True` interpolates the data and has neither `strength` nor `loss`: leave those out."
+        )
+    if not 0 < level < 1:
+        raise IsotropyError(f"The 'level' parameter of promote must lie between 0 and 1. Got {level!r} instead.")
+    if noise is not None and checked_weight(noise, "noise") == 0:
+        raise IsotropyError("`noise` must be positive: for data without noise use `exact=True`.")
+    problem = build(space, action, points, targets.shape[1], samples)
+    _refuse_blind(problem, action)
+    design, rows = problem.design(points), problem.rows(targets)
+    make = _maker(loss)
+    terms: dict[str, Any] = {"sparsity": sparsity, "sparse_in": problem.sparse_in if sparsity else None}
+    path: Path | None = None
+    if exact:
+        weight = 1.0 if discrete is None else discrete
+        family = Family(
+            Interpolation(design, rows), problem.operator,
+            groups=problem.components, group_weights=weight, **terms,
+        )  # fmt: skip
+        solution = family.solve(1.0, tolerance=tolerance, iterations=iterations, warn=False)
+    else:
+        if strength is None:
+            path, strength = _choose(problem, make, design, rows, strengths, folds, seed, terms)
+        strength = checked_weight(strength, "strength")
+        weight = strength if discrete is None else discrete
+        family = Family(
+            make(design, rows), problem.operator,
+            groups=problem.components, group_weights=weight, **terms,
+        )  # fmt: skip
+        solution = family.solve(strength, tolerance=tolerance, iterations=iterations, warn=False)
+    if not solution.converged:
+        warnings.warn(
+            f"The fit was stopped after {solution.iterations} steps with a relative duality gap of "
+            f"{solution.relative_gap:.1e}, above the {tolerance:.1e} asked for; the best iterate is returned. "
+            f"Raise `iterations`, or accept it by a larger `tolerance`.",
+            IsotropyWarning,
+            stacklevel=2,
+        )
+    verdict, w, kept = _decide(problem, action, make, design, rows, solution, exact, level, noise, refit)
+    shape = (space.dimension,) if single else (space.dimension, *np.shape(Y)[1:])
+    return Fit(
+        space=space,
+        coefficients=_tidy(problem.in_space(w)).reshape(shape),
+        promoted=problem.in_space(solution.coefficients).reshape(shape),
+        symmetries=verdict.symmetries,
+        components=kept,
+        strength=None if exact else solution.strength,
+        path=path,
+        value=solution.value,
+        relative_gap=solution.relative_gap,
+        iterations=solution.iterations,
+        converged=solution.converged,
+        trials=verdict.trials,
+        settings={"level": level, "folds": folds, "seed": seed, "exact": exact, "sparsity": sparsity},
+    )
+
+
+def _data(space: Space, action: Action, X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray, bool]:
+    for value, name, kind in ((space, "space", Space), (action, "action", Action)):
+        if not isinstance(value, kind):
+            raise IsotropyError(f"`{name}` must be a {kind.__name__}. Got {type(value).__name__}.")
+    points = validate.array(X, "X", shape=(None, space.input_dimension)).astype(np.float64)
+    targets = validate.array(Y, "Y", ndim=tuple(range(1, 5))).astype(np.float64)
+    if len(targets) != len(points):
+        raise IsotropyError(f"`Y` must have one row for each of the {len(points)} of `X`. Got {len(targets)}.")
+    return points, targets.reshape(len(targets), -1), targets.ndim == 1
+
+
+def _refuse_blind(problem: Problem, action: Action) -> None:
+    if not len(problem.sight[1]):
+        raise IsotropyError(
+            f"every function of {problem.space!r} is unchanged by all {action.dimension} candidates of {action}: "
+            f"there is nothing to promote. Use a larger space, or candidates that move its functions."
+        )
+
+
+def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss]) -> Callable[[np.ndarray, np.ndarray], Loss]:
+    if callable(loss):
+        return loss
+    if loss not in LOSSES:
+        raise IsotropyError(
+            f"The 'loss' parameter of promote must be one of {', '.join(LOSSES)}, or a function. Got {loss!r} instead."
+        )
+    return LOSSES[loss]
+
+
+def _choose(
+    problem: Problem,
+    make: Callable[[np.ndarray, np.ndarray], Loss],
+    design: np.ndarray,
+    rows: np.ndarray,
+    strengths: Any,
+    folds: int,
+    seed: int,
+    terms: dict[str, Any],
+) -> tuple[Path, float]:
+    samples = len(problem.points)
+    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= samples:
+        raise IsotropyError(f"`folds` must be an integer between 2 and the {samples} rows of `X`. Got {folds!r}.")
+    deal = np.random.default_rng(seed).permutation(np.arange(samples) % folds)
+    # All rows of one point stay in one fold.
+    deal = np.repeat(deal, len(rows) // samples)
+    path, _ = cross_validate(make, design, rows, problem.operator, folds=deal, strengths=strengths, **terms)
+    return path, float(path.strengths[path.chosen])
+
+
+def _decide(
+    problem: Problem,
+    action: Action,
+    make: Callable[[np.ndarray, np.ndarray], Loss],
+    design: np.ndarray,
+    rows: np.ndarray,
+    solution: Solution,
+    exact: bool,
+    level: float,
+    noise: float | None,
+    refit: bool,
+) -> tuple[Verdict, np.ndarray, tuple[bool, ...]]:
+    """The verdict, the coefficients to report, and which discrete candidates survive."""
+    scale, seen, _ = problem.sight
+    if problem.dense.size > LARGEST:
+        raise IsotropyError(
+            f"the operator has {problem.dense.size} entries, more than {LARGEST}: use a smaller space or fewer "
+            f"candidates, or minimise with `isotropy.numerics.convex`, which keeps it sparse."
+        )
+    operator = np.einsum("kqf,sq->ksf", problem.dense / scale[:, None], seen)
+    w = solution.coefficients
+    if exact:
+        fit = SubspaceFit.of_data(design, rows, operator)
+        # What the solver leaves undone, as a change of the operator: the copies differ from the images by this.
+        assert solution.state is None or solution.state.copies
+        error = _undone(problem, solution, scale, seen)
+        verdict = from_spectrum(problem, action, fit, w, error=error)
+        if verdict.basis is not None:
+            polished = verdict.basis @ np.linalg.lstsq(design @ verdict.basis, rows, rcond=None)[0]
+            worst = float(np.abs(design @ polished - rows).max())
+            size = np.abs(rows).max() + np.linalg.norm(design) * np.abs(polished).max()
+            if refit and worst <= np.finfo(float).eps * max(design.shape) * size:
+                w = polished
+        kept = tuple(
+            bool(np.linalg.norm(d @ w) <= max(error, np.finfo(float).eps * d.size * np.linalg.norm(w)))
+            for d in problem.components
+        )
+        return verdict, w, kept
+    question, flat = _question(problem, make, design, rows, operator, noise)
+    proposed = w.reshape(-1, 1) if flat else w
+    verdict = from_data(problem, action, question, proposed, level=level)
+    inside = verdict.coefficients if verdict.coefficients is not None else None
+    basis = verdict.basis if verdict.basis is not None else np.eye(question.fit.features)
+    kept = ()
+    if question.answerable and problem.components:
+        kept, basis, joined = _components(problem, question, basis, flat, level)
+        inside = joined if any(kept) else inside
+    if refit and inside is not None:
+        w = inside.reshape(w.shape)
+    return verdict, w, kept or (False,) * len(problem.components)
+
+
+def _undone(problem: Problem, solution: Solution, scale: np.ndarray, seen: np.ndarray) -> float:
+    if solution.state is None:
+        return 0.0
+    difference = problem.operator(solution.coefficients) - solution.state.copies[0]
+    return float(np.linalg.norm((difference / scale) @ seen.T, 2))
+
+
+def _question(
+    problem: Problem,
+    make: Callable[[np.ndarray, np.ndarray], Loss],
+    design: np.ndarray,
+    rows: np.ndarray,
+    operator: np.ndarray,
+    noise: float | None,
+) -> tuple[Question, bool]:
+    """The question for this loss, and whether its coefficients are one flat column."""
+    made = make(design, rows)
+    if isinstance(made, LeastSquares):
+        root = np.sqrt(made.weights * len(rows))[:, None]
+        return Question(root * made.design, root * made.targets, operator, noise=noise), False
+    if not isinstance(made, Smooth):
+        raise IsotropyError(f"`loss` must make a LeastSquares or Smooth loss. Got {type(made).__name__}.")
+    outputs = made.shape[1]
+    k, q, f = operator.shape
+    wide = np.einsum("kqf,co->kcqfo", operator, np.eye(outputs)).reshape(k * outputs, q, f * outputs)
+    return LikelihoodQuestion(made.flatten(), wide, count=len(rows)), True
+
+
+def _components(
+    problem: Problem, question: Question, basis: np.ndarray, flat: bool, level: float
+) -> tuple[tuple[bool, ...], np.ndarray, np.ndarray]:
+    """Discrete candidates one after the other: kept where a refit that is unchanged by it too is not refused."""
+    outputs = problem.operator.features
+    kept: list[bool] = []
+    coefficients = np.zeros(0)
+    for matrix in problem.components:
+        wide = np.kron(matrix, np.eye(question.fit.features // outputs)) if flat else matrix
+        _, values, right = np.linalg.svd(wide @ basis, full_matrices=True)
+        values = np.pad(values, (0, len(right) - len(values)))
+        # The change by a discrete element is of order one, and so is the scale of its rounding.
+        zero = values <= np.finfo(float).eps * max(wide.shape) * max(float(np.linalg.norm(wide, 2)), 1.0)
+        inner = basis @ right[zero].T
+        survives = inner.shape[1] > 0
+        if survives:
+            trial, refitted = question.compare(inner, 0)
+            survives = trial.p_value > level
+            if survives:
+                basis, coefficients = inner, refitted
+        kept.append(survives)
+    return tuple(kept), basis, coefficients
+
+
+def _tidy(coefficients: np.ndarray) -> np.ndarray:
+    """Coefficients with what rounding left of zeros set to zero."""
+    floor = np.finfo(float).eps * coefficients.size * np.abs(coefficients).max(initial=0.0)
+    return np.where(np.abs(coefficients) <= floor, 0.0, coefficients)

@@ -1,0 +1,168 @@
+"""What survived, in the words of a discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .. import version
+from ..geometry.action import Action
+from ..geometry.bracket import span
+from ..numerics import readable
+from ..numerics.decide import Decision, decide
+from ..numerics.grassmann import SubspaceFit
+from ..numerics.surviving import LikelihoodQuestion, Question, Survival, Trial, close, survivors
+from ..results.discovery import Discovery, Unseen
+from .problem import Problem
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The surviving symmetries, the refit inside what they leave unchanged (None for no refit), and the trials."""
+
+    symmetries: Discovery
+    coefficients: Float[np.ndarray, "f c"] | None
+    basis: Float[np.ndarray, "f d"] | None
+    trials: tuple[Trial, ...]
+
+
+def from_data(problem: Problem, action: Action, question: Question, promoted: np.ndarray, *, level: float) -> Verdict:
+    """Ask the data which generators survive, starting from the directions that the promoted fit proposes."""
+    _, _, directions = _directions(question.fit, promoted)
+    if not question.answerable:
+        decision = Decision(
+            0, 1.0, 0.0, 0.0, "cannot tell",
+            "there are no more data than coefficients, so nothing says how large the noise is: "
+            "pass `noise`, more data, a smaller space, or `exact=True` for data without noise",
+        )  # fmt: skip
+        return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, ())
+    survival, trials = survivors(question, directions, level=level)
+    values, floors, _ = _directions(question.fit, promoted, question)
+    count = 0 if survival is None else survival.dimension
+    gap = _gap(values, count)
+    noise = float(floors.max(initial=0.0))
+    if survival is None:
+        refused = max((t.p_value for t in trials), default=0.0)
+        reason = f"the data refuse every generator among the candidates (largest p-value {refused:.1e})"
+        decision = Decision(0, gap, noise, noise, "none", reason)
+        return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, trials)
+    passed = max(t.p_value for t in trials if t.dimension <= count and t.p_value > level)
+    reason = (
+        f"a refit that {count} generator(s) leave unchanged is as good as the unconstrained one "
+        f"(p = {passed:.2g}, level {level:g})"
+    )
+    decision = Decision(count, gap, noise, noise, "supported", reason)
+    found = _discovery(problem, action, question, promoted, survival, decision)
+    return Verdict(found, survival.coefficients, survival.basis, trials)
+
+
+def from_spectrum(problem: Problem, action: Action, fit: SubspaceFit, promoted: np.ndarray, *, error: float) -> Verdict:
+    """For data without noise: the null space of the operator, to within ``error`` of its singular values.
+
+    The coefficients come back only if some that the found generators leave unchanged exist; whether these meet the
+    data is for the caller to see.
+    """
+    values, _, directions = _directions(fit, promoted)
+    scale = float(np.linalg.norm(fit.image(promoted), 2))
+    relative = error / scale if scale > 0 else 0.0
+    decision = decide(values, floor=np.finfo(float).eps * fit.features, noise=relative)
+    count = decision.nullity
+    if not count:
+        return Verdict(_discovery(problem, action, None, promoted, None, decision, fit=fit), None, None, ())
+    subspace = directions[:, len(values) - count :]
+    spread = np.linalg.eigvalsh(fit.penalty(subspace))
+    ratios = spread[1:] / np.maximum(spread[:-1], np.finfo(float).eps * fit.features * spread[-1])
+    settled, basis, left = fit.settle(subspace, int(ratios.argmax()) + 1)
+    survival = close(fit, Survival(settled, basis, basis @ (basis.T @ promoted), left, relative))
+    found = _discovery(problem, action, None, promoted, survival, decision, fit=fit)
+    return Verdict(found, survival.coefficients, basis, ())
+
+
+def _directions(
+    fit: SubspaceFit, w: np.ndarray, question: Question | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Singular values of A(w) over the largest, what noise could make of zeros there, and right vectors as columns."""
+    image = fit.image(w)
+    _, values, right = np.linalg.svd(image, full_matrices=True)
+    values = np.pad(values, (0, fit.generators - len(values)))
+    scale = values[0] if values[0] > 0 else 1.0
+    floors = np.full(len(values), np.finfo(float).eps * fit.features)
+    if question is not None:
+        inverse = np.linalg.pinv(fit.moment, hermitian=True)
+        rows = len(question.design) if not isinstance(question, LikelihoodQuestion) else question.count
+        for j, direction in enumerate(right):
+            moved = float(np.sum(fit.penalty(direction[:, None]) * inverse)) * question.outputs
+            floors[j] = max(floors[j], np.sqrt(question.variance / rows * moved) / scale)
+    return values / scale, floors, right.T
+
+
+def _gap(values: np.ndarray, count: int) -> float:
+    if count in (0, len(values)):
+        return 1.0 if count == 0 else float("inf")
+    return float(values[-count - 1] / max(values[-count], np.finfo(float).eps))
+
+
+def _discovery(
+    problem: Problem,
+    action: Action,
+    question: Question | None,
+    promoted: np.ndarray,
+    survival: Survival | None,
+    decision: Decision,
+    *,
+    fit: SubspaceFit | None = None,
+    remarks: Sequence[str] = (),
+) -> Discovery:
+    scale, seen, hidden = problem.sight
+    fit = question.fit if question is not None else fit
+    assert fit is not None
+    answerable = question if question is not None and question.answerable else None
+    values, floors, _ = _directions(fit, promoted, answerable)
+    rounding = float(np.finfo(float).eps) * action.dimension
+    error = rounding if survival is None else max(survival.error, rounding)
+    rows = np.zeros((0, action.dimension))
+    noise, defects = 0.0, np.zeros(0)
+    if survival is not None:
+        rows = readable.sparse_basis((survival.subspace.T @ seen) / scale, noise=error)
+        kept = values[: len(values) - survival.dimension]
+        noise = float(floors[-survival.dimension :].max() / kept[-1]) if len(kept) and kept[-1] > 0 else 0.0
+        noise = max(noise, error) if question is not None else error
+        scaled = (rows * scale) @ seen.T
+        size = np.linalg.norm(scaled, axis=1) * max(np.linalg.norm(fit.image(promoted), 2), np.finfo(float).tiny)
+        defects = np.linalg.norm(fit.image(promoted) @ scaled.T, axis=0) / size
+    unseen = readable.sparse_basis(hidden / scale, noise=rounding) if len(hidden) else np.zeros((0, action.dimension))
+    algebra = span(action, rows, unseen, points=problem.points, noise=error)
+    return Discovery(
+        candidates=action.dimension,
+        coefficients=rows,
+        generators=action.generators(rows),
+        generator_text=tuple(action.describe(row, noise=noise * float(np.abs(row).max())) for row in rows),
+        terms=tuple(action.terms(row) for row in rows),
+        variables=action.variables + action.outputs,
+        spectrum=values,
+        floors=floors,
+        defects=defects,
+        decision=decision,
+        unseen=Unseen(unseen, tuple(action.describe(row) for row in unseen)),
+        algebra=algebra.algebra,
+        closure=algebra.residual,
+        truncated=algebra.truncated,
+        action=action.text,
+        noise=noise,
+        remarks=tuple(remarks),
+        settings=_settings(problem),
+    )
+
+
+def _settings(problem: Problem) -> dict[str, Any]:
+    return {
+        "samples": len(problem.points),
+        "dimension": problem.points.shape[1],
+        "dtype": "float64",
+        "mode": "promote",
+        "isotropy": version.VERSION,
+    }
