@@ -1,13 +1,12 @@
 """Discover: given a model F, every candidate generator xi with L(xi, F) = 0, and an honest count of them.
 
-Source: Otto2025, section 5. The rows of L are normalised by the size of F and the columns by the size of each
-generator's action on the samples, so that units do not decide the rank; generators that vanish on every sample are set
-apart as unseen before anything is counted.
+Source: Otto2025, section 5. The operator is first made dimensionless (`normalised`); its spectrum, how many of its
+values are zero (`numerics.decide`) and the algebra of the null space (`geometry.bracket`) follow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,14 @@ from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.bracket import span
 from .geometry.data import Data
-from .geometry.fibre import Linear
-from .geometry.motion import Affine
 from .geometry.sample import Samples
-from .lie import LieDerivative
+from .geometry.scaling_law import scaling_power
+from .normalised import Normalised
 from .numerics import readable
-from .numerics.decide import Decision, closes, decide, numerical_floor
-from .numerics.spectrum import Spectrum, TriangularFactor
+from .numerics.closure import nearest_closed
+from .numerics.decide import CLEAR, CONSISTENT, Decision, decide, nameable, zeros
+from .numerics.spectrum import Spectrum
 from .results.discovery import Discovery, Unseen
-
-SIGHT = 1024
-"""Samples on which it is first asked which generators can be seen; all are used if some cannot."""
-
-SIZES = 32
-"""Samples on which the size of the terms of L before they cancel is measured."""
 
 
 def discover(model: Any, action: Action, samples: Samples | None = None, *, batch_size: int | None = None) -> Discovery:
@@ -66,27 +59,31 @@ def discover(model: Any, action: Action, samples: Samples | None = None, *, batc
             f"`samples` are the points at which `model` is looked at. Got {type(samples).__name__}: "
             f"pass `iso.Samples(points)` or `iso.Samples.normal(200, {action.base_dimension}, seed=0)`."
         )
-    view = _View.of(model, action, samples, batch_size)
+    view = Normalised.of(model, action, samples, batch_size=batch_size)
     full, half = view.spectra()
-    floor = view.floor()
-    decision = decide(full.values, floor=floor)
-    if decision.nullity and int((half.values <= floor).sum()) > decision.nullity:
+    floors = view.floors(full)
+    decision = decide(full.values, floor=floors)
+    if decision.nullity and zeros(half.values, view.floors(half)) > decision.nullity:
         decision = replace(
             decision,
             verdict="cannot tell",
             reason="half of the samples allow more generators than all of them do, so the rank has not settled: "
             "take more samples",
         )
-    return _answer(view, full, decision)
+    kept = full.values[: len(full.values) - decision.nullity]
+    turn = decision.floor / kept[-1] if decision.nullity and len(kept) else 0.0
+    return _answer(view, full, floors, decision, full.null_vectors(decision.nullity), turn=float(turn))
 
 
 def _from_data(data: Data, action: Action, batch_size: int | None) -> Discovery:
-    """Discover on a fit to pairs: the statistical floor is how far the operator moves between independent refits."""
-    view = _View.of(data.section, action, data.samples, batch_size)
+    """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
+    view = Normalised.of(data.section, action, data.samples, batch_size=batch_size)
     full, _ = view.spectra()
-    moved = [view.moved(refit) for refit in data.refits]
-    noise = float(np.sqrt(np.mean(np.square(moved)))) if moved else 0.0
-    decision = decide(full.values, floor=view.floor(), noise=noise)
+    refits = [view.refit(model) for model in data.refits]
+    moved = [np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits]
+    noise = np.sqrt(np.mean(moved, axis=0))
+    floors = np.maximum(view.floors(full), CONSISTENT * noise)
+    decision = decide(full.values, floor=view.floors(full), noise=noise)
     if not data.explained:
         decision = replace(
             decision,
@@ -94,138 +91,93 @@ def _from_data(data: Data, action: Action, batch_size: int | None) -> Discovery:
             reason=f"the fit leaves {data.relative_error:.1%} of the outputs unexplained, and a model too small "
             f"is more symmetric than the truth: give a larger `space`",
         )
-    remark = f"fit: {data.describe()}"
-    return _answer(view, full, decision, remarks=(remark,))
+    null = full.null_vectors(decision.nullity) @ view.seen / view.units
+    turns = [_turn(null, again.null_vectors(decision.nullity) @ view.seen / view.units) for again, _ in refits]
+    turn = float(np.sqrt(np.mean(np.square(turns))))
+    directions, exact = _closed(view, full, decision.nullity, turn)
+    remarks = (f"fit: {data.describe()}",)
+    return _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks)
 
 
-@dataclass(frozen=True)
-class _View:
-    """One model, one action, one set of samples, and the scales that make their operator dimensionless."""
-
-    operator: LieDerivative
-    row_scale: Float[np.ndarray, " n"]
-    column_scale: Float[np.ndarray, " q"]
-    seen: Float[np.ndarray, "s q"]
-    hidden: Float[np.ndarray, "u q"]
-    magnitude: float
-
-    @classmethod
-    def of(cls, model: Any, action: Action, samples: Samples, batch_size: int | None) -> _View:
-        operator = LieDerivative.of(model, action, samples, batch_size=batch_size)
-        moved, fixed = operator.magnitudes(count=SIZES)
-        if not moved.any() and isinstance(action.value_motion, Linear):
-            raise IsotropyError(
-                "`model` does not depend on its input at the samples, so every candidate leaves it unchanged: "
-                "check that the function uses its argument."
-            )
-        terms = moved + fixed
-        sizes = np.sqrt(np.mean(terms**2, axis=(0, 2)))
-        row_scale = 1 / np.where(sizes > 0, sizes, 1.0)
-        few = samples if len(samples) <= SIGHT else _subset(samples, SIGHT)
-        column_scale, seen, hidden = _sight(replace(operator, samples=few), row_scale)
-        if len(hidden) and few is not samples:
-            column_scale, seen, hidden = _sight(operator, row_scale)
-        rows = len(samples) * action.fibre_dimension
-        if rows < len(seen):
-            needed = -(-len(seen) // action.fibre_dimension)
-            raise IsotropyError(
-                f"{len(samples)} samples give {rows} equations for the {len(seen)} candidate generators that they "
-                f"can see: take at least {2 * needed} samples."
-            )
-        scaled = terms * row_scale[:, None] * column_scale
-        magnitude = float(np.sqrt(np.sum(scaled**2) / len(scaled)))
-        return cls(operator, row_scale, column_scale, seen, hidden, magnitude)
-
-    def floor(self) -> float:
-        action = self.operator.action
-        terms = action.base_dimension + action.fibre_dimension + action.dimension
-        return numerical_floor(self.operator.dtype, terms, self.magnitude)
-
-    def spectra(self) -> tuple[Spectrum, Spectrum]:
-        """The spectrum of all rows, and of every second sample's."""
-        q, n = len(self.seen), len(self.row_scale)
-        even, odd = TriangularFactor(q), TriangularFactor(q)
-        project = (self.seen * self.column_scale).T
-        for block in self.operator.blocks():
-            rows = (block.reshape(-1, n, len(self.column_scale)) * self.row_scale[:, None]) @ project
-            even.add(rows[0::2].reshape(-1, q))
-            odd.add(rows[1::2].reshape(-1, q))
-        share = len(self.operator.samples) / max(-(-len(self.operator.samples) // 2), 1)
-        half = even.spectrum(scale=np.full(q, np.sqrt(share)))
-        even.add(odd.matrix)
-        return replace(even.spectrum(), rows=len(self.operator.samples) * n), half
-
-    def moved(self, other: Any) -> float:
-        """The largest singular value of the difference between this operator and that of another model."""
-        q, n = len(self.seen), len(self.row_scale)
-        project = (self.seen * self.column_scale).T
-        factor = TriangularFactor(q)
-        second = replace(self.operator, model=other)
-        for block, again in zip(self.operator.blocks(), second.blocks(), strict=True):
-            rows = ((block - again).reshape(-1, n, len(self.column_scale)) * self.row_scale[:, None]) @ project
-            factor.add(rows.reshape(-1, q))
-        return float(factor.spectrum().values.max(initial=0.0))
+def _closed(
+    view: Normalised, full: Spectrum, nullity: int, turn: float
+) -> tuple[Float[np.ndarray, "d s"], float | None]:
+    """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
+    directions = full.null_vectors(nullity)
+    matrices = view.operator.action.matrices
+    if matrices is None or len(view.hidden) or nullity < 2:
+        return directions, None
+    frame = np.tensordot(view.seen, matrices, 1).reshape(len(view.seen), -1)
+    stack = frame.reshape(len(frame), *matrices.shape[1:])
+    products = np.einsum("aij,bjk->abik", stack, stack, optimize=True)
+    products = (products - products.transpose(1, 0, 2, 3)).reshape(len(frame) ** 2, -1)
+    parts = [np.concatenate([values.real, values.imag], axis=1) for values in (frame + 0j, products + 0j)]
+    bracket = np.linalg.lstsq(parts[0].T, parts[1].T, rcond=None)[0].T.reshape((len(frame),) * 3)
+    kept = len(full.values) - nullity
+    rows, left = nearest_closed(directions, full.vectors[:kept], full.values[:kept], bracket)
+    units = view.seen / view.units
+    if _turn(directions @ units, rows @ units) > CONSISTENT * turn:
+        return directions, None
+    return rows, left
 
 
-def _subset(samples: Samples, count: int) -> Samples:
-    chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
-    return Samples(samples.points[chosen], samples.weights[chosen])
+def _turn(first: Float[np.ndarray, "d q"], second: Float[np.ndarray, "d q"]) -> float:
+    """The sine of the largest principal angle between two spans."""
+    if len(first) == 0:
+        return 0.0
+    frame, other = np.linalg.qr(first.T)[0], np.linalg.qr(second.T)[0]
+    return float(np.linalg.norm(other - frame @ (frame.T @ other), ord=2))
 
 
-def _sight(operator: LieDerivative, row_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Column scales, and orthonormal rows spanning the seen and the unseen candidates in scaled coordinates."""
-    points = np.asarray(operator.samples.points, dtype=np.float64)
-    length = np.sqrt(operator.samples.weights @ points**2)
-    length = np.where(length > 0, length, 1.0)
-    factor = TriangularFactor(operator.action.dimension)
-    for start, _, fields, fibre in operator.values():
-        weights = np.sqrt(operator.samples.weights[start : start + len(fields)])[:, None, None]
-        factor.add(((fields / length) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))
-        factor.add(((fibre * row_scale) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))
-    size = np.linalg.norm(factor.matrix, axis=0)
-    column_scale = 1 / np.where(size > 0, size, 1.0)
-    spectrum = factor.spectrum(scale=column_scale)
-    floor = numerical_floor(operator.dtype, factor.columns, spectrum.values.max(initial=0.0))
-    hidden = int((spectrum.values <= floor).sum())
-    kept = len(spectrum.values) - hidden
-    return column_scale, spectrum.vectors[:kept], spectrum.vectors[kept:]
-
-
-def _answer(view: _View, full: Spectrum, decision: Decision, *, remarks: tuple[str, ...] = ()) -> Discovery:
-    action, samples = view.operator.action, view.operator.samples
-    directions = full.null_vectors(decision.nullity) @ view.seen
-    noise = max(float(np.finfo(np.float64).eps) * action.dimension, _angle(full.values, decision))
-    units = view.column_scale
-    found = readable.sparse_basis(directions * units, noise, scale=units)
+def _answer(
+    view: Normalised,
+    full: Spectrum,
+    floors: Float[np.ndarray, " s"],
+    decision: Decision,
+    directions: Float[np.ndarray, "d s"],
+    *,
+    turn: float,
+    exact: float | None = None,
+    remarks: tuple[str, ...] = (),
+) -> Discovery:
+    """Words, algebra and evidence for ``directions``, known to an angle ``turn``; closed to ``exact`` where given."""
+    action, samples, units = view.operator.action, view.operator.samples, view.units
+    rounding = float(np.finfo(np.float64).eps) * action.dimension
+    noise = max(rounding, turn)
+    null = directions @ view.seen
+    sure = nameable(noise)
+    found = readable.sparse_basis(null, noise, scale=units) if sure else null
     found = np.array([action.upright(row) for row in found]).reshape(found.shape)
-    hidden = readable.sparse_basis(view.hidden * units, noise, scale=units)
-    algebra = span(action, found, hidden, points=samples.points, noise=noise)
+    hidden = readable.sparse_basis(view.hidden, rounding, scale=units)
+    if exact is None:
+        algebra = span(action, found, hidden, points=samples.points, noise=noise)
+    else:
+        algebra = span(action, null, hidden, points=samples.points, noise=max(CLEAR * rounding, exact))
     if algebra.algebra is None and decision.nullity:
-        decision = replace(
-            decision,
-            verdict="cannot tell",
-            reason="the generators do not close under the bracket, so they are not all symmetries or some are missing",
-        )
-    project = view.seen.T
-    scaled = (found / view.column_scale) @ project
-    defects = np.linalg.norm(scaled @ full.vectors.T * full.values, axis=1) / np.linalg.norm(scaled, axis=1)
+        decision = replace(decision, verdict="cannot tell", reason=algebra.reason)
+    inside = found @ np.linalg.pinv(view.seen)
+    defects = np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1)
+    power = scaling_power(action, null, noise=noise) if sure else None
+    legible = noise if sure else rounding
     return Discovery(
         candidates=action.dimension,
         coefficients=found,
         generators=action.generators(found),
-        generator_text=_words(action, found, noise, units),
+        generator_text=_words(action, found, legible, units),
         terms=tuple(action.terms(row) for row in found),
         variables=action.variables + action.outputs,
         spectrum=full.values,
+        floors=floors,
         defects=defects,
         decision=decision,
-        unseen=Unseen(hidden, _words(action, hidden, noise, units)),
+        unseen=Unseen(hidden, _words(action, hidden, rounding, units)),
         algebra=algebra.algebra,
         closure=algebra.residual,
         truncated=algebra.truncated,
         action=action.text,
         noise=noise,
-        remarks=remarks + _scaling_law(action, found, noise),
+        scaling_power=power,
+        remarks=remarks + (() if power is None else (_scaling_law(action, power, noise),)),
         settings={
             "samples": len(samples),
             "dimension": samples.dimension,
@@ -242,40 +194,11 @@ def _words(action: Action, rows: np.ndarray, noise: float, units: np.ndarray) ->
     return tuple(action.describe(row, noise=noise * size * units) for row, size in zip(rows, sizes, strict=True))
 
 
-def _angle(values: np.ndarray, decision: Decision) -> float:
-    """How far the null space may be turned: the size of a zero against the smallest value kept."""
-    kept = values[: len(values) - decision.nullity]
-    return float(decision.floor / kept[-1]) if len(kept) and kept[-1] > 0 else 0.0
-
-
-def _scaling_law(action: Action, found: np.ndarray, noise: float) -> tuple[str, ...]:
-    """Says x -> s x, u -> s^p u where the span holds it, with what it means for the periods of a motion."""
-    if not action.splits_inputs_from_outputs or not isinstance(action.motion, Affine) or len(found) == 0:
-        return ()
-    if not isinstance(action.value_motion, Linear):
-        return ()
-    base = np.concatenate([action.motion.matrices, action.motion.offsets[:, :, None]], axis=2)
-    fibre = np.concatenate([action.value_motion.matrices, action.value_motion.offsets[:, :, None]], axis=2)
-    m, n = action.base_dimension, action.fibre_dimension
-    columns = np.concatenate(
-        [
-            np.tensordot(found, base, 1).reshape(len(found), -1),
-            np.tensordot(found, fibre, 1).reshape(len(found), -1),
-        ],
-        axis=1,
-    )
-    power = np.concatenate([np.zeros(m * (m + 1)), -np.eye(n, n + 1).ravel()])
-    target = np.concatenate([np.eye(m, m + 1).ravel(), np.zeros(n * (n + 1))])
-    matrix = np.concatenate([columns, power[None]]).T
-    solution, *_ = np.linalg.lstsq(matrix, target, rcond=None)
-    residual = np.linalg.norm(matrix @ solution - target) / np.linalg.norm(target)
-    p = float(solution[-1])
-    if not closes(float(residual), noise=noise, size=action.dimension):
-        return ()
+def _scaling_law(action: Action, power: float, noise: float) -> str:
     inside, outside = ", ".join(action.variables), ", ".join(action.outputs)
-    exponent = readable.format_number((1 - p) / 2, noise=noise * action.dimension)
-    shown = readable.format_number(p, noise=noise * action.dimension)
+    shown = readable.format_number(power, noise=noise * action.dimension)
+    exponent = readable.format_number((1 - power) / 2, noise=noise * action.dimension)
     return (
         f"scaling law: ({inside}) → s ({inside}) takes ({outside}) → s^p ({outside}) with p = {shown}; if these are "
-        f"positions and accelerations, period ~ s^((1−p)/2) = s^({exponent})",
+        f"positions and accelerations, period ~ s^((1−p)/2) = s^({exponent})"
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotropy.numerics.decide import CLEAR, SEPARATION, Decision, closes, decide, numerical_floor
+from isotropy.numerics.decide import CLEAR, CONSISTENT, SEPARATION, Decision, closes, decide, numerical_floor, zeros
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-8, 1.0, 1e8, 1e200])
@@ -12,6 +12,28 @@ def test_the_decision_does_not_depend_on_units(scale):
     answer = decide(values, floor=1e-14 * scale)
     assert (answer.nullity, answer.verdict) == (2, "certain")
     assert answer.gap == pytest.approx(1e-2 / 1e-14)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_the_values_does_not_matter(seed):
+    values, floors = np.array([1.0, 1e-9, 1e-16]), np.array([1e-15, 1e-8, 1e-15])
+    mixed = np.random.default_rng(seed).permutation(3)
+    assert decide(values[mixed], floor=floors[mixed]) == decide(values, floor=floors)
+    assert decide(values, floor=floors).nullity == 2
+    assert decide(values, floor=0.0, noise=floors) == decide(values[mixed], floor=0.0, noise=floors[mixed])
+
+
+def test_a_claim_is_refused_where_a_large_defect_could_hide():
+    """Consistent with zero, but with an error so large that a defect of tens of percent is as well."""
+    answer = decide(np.array([1.0, 0.1]), floor=1e-14, noise=np.array([1e-3, 0.1]))
+    assert answer.verdict == "cannot tell"
+    assert "could hide" in answer.reason
+
+
+def test_noise_is_read_direction_by_direction():
+    values, noise = np.array([1.0, 1e-2, 1e-3]), np.array([0.1, 1e-4, 1e-3])
+    answer = decide(values, floor=1e-14, noise=noise)
+    assert (answer.nullity, answer.verdict) == (1, "supported")
 
 
 def test_the_zero_operator_has_everything_in_its_null_space():
@@ -43,7 +65,8 @@ def test_between_the_zones_a_wide_gap_decides_and_a_narrow_one_does_not():
 
 def test_noise_above_the_numerical_floor_is_never_certain():
     answer = decide(np.array([1.0, 0.5, 1e-4]), floor=1e-14, noise=1e-3)
-    assert (answer.nullity, answer.verdict, answer.floor) == (1, "supported", 1e-3)
+    assert (answer.nullity, answer.verdict, answer.noise) == (1, "supported", 1e-3)
+    assert answer.floor == CONSISTENT * 1e-3
 
 
 def test_everything_noisy_cannot_be_told():
@@ -68,3 +91,8 @@ def test_decisions_survive_a_dictionary(gap):
 
 def test_named_thresholds_are_ratios_above_one():
     assert CLEAR > SEPARATION > 1
+
+
+def test_zeros_are_counted_from_the_bottom():
+    assert zeros(np.array([1.0, 1e-9, 1e-3, 1e-16]), np.array([1e-15, 1e-8, 1e-15, 1e-15])) == 1
+    assert zeros(np.zeros(0), 1.0) == 0

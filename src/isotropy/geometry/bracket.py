@@ -15,24 +15,29 @@ import scipy.linalg as sla
 from jaxtyping import Array, Float
 
 from ..groups.algebra import LieAlgebra
-from ..numerics.decide import closes
+from ..numerics.decide import closes, nameable
 from .action import Action
 
 POINTS = 64
 """Sample points at which brackets of vector fields are compared: many more equations than generators."""
 
 
+NOT_CLOSED = "the generators do not close under the bracket: they are not all symmetries, or some are missing"
+
+
 @dataclass(frozen=True)
 class Span:
     """The algebra of a span of generators, and how it closes.
 
-    ``algebra`` is that of the largest closed part, or None where a bracket stays among the candidates but leaves the
-    span; ``residual`` is the relative size of what leaves; ``truncated`` says that brackets leave the candidates.
+    ``algebra`` is that of the largest closed part, or None, with a ``reason``, where a bracket stays among the
+    candidates but leaves the span, or where the generators are too uncertain to say; ``residual`` is the relative size
+    of what leaves; ``truncated`` says that brackets leave the candidates.
     """
 
     algebra: LieAlgebra | None
     residual: float
     truncated: bool
+    reason: str = ""
 
 
 def span(
@@ -57,14 +62,18 @@ def span(
     scale = max(np.linalg.norm(products, axis=2).max(initial=0.0), np.finfo(np.float64).eps)
     outside = products - _project(unit, products)
     residual = float(np.linalg.norm(outside, axis=2).max(initial=0.0) / scale)
+    if not nameable(noise):
+        return Span(
+            None, residual, False, f"the generators are known to {noise:.1%} only, too little to name their span"
+        )
     if closes(residual, noise=noise, size=action.dimension):
         faithful = exact and (len(unseen) == 0 or d == 1)
         return Span(_algebra(action, found, unit, products, noise, faithful), residual, False)
     if exact:
-        return Span(None, residual, False)
+        return Span(None, residual, False, NOT_CLOSED)
     beyond = products - _project(candidates, products)
     if closes(float(np.linalg.norm(beyond, axis=2).max() / scale), noise=noise, size=action.dimension):
-        return Span(None, residual, False)
+        return Span(None, residual, False, NOT_CLOSED)
     part = _closed_part(outside / scale, noise, action.dimension)
     inner = np.einsum("ai,bj,ijk->abk", part, part, products)
     return Span(_algebra(action, part @ found, part @ unit, inner, noise, False), residual, True)

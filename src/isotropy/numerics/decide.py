@@ -1,8 +1,9 @@
 """How many singular values are zero. The only place in which a tolerance is derived.
 
-Three zones. Up to ``floor`` a value is what rounding (or, for data, noise) leaves of zero. Above ``clear * floor`` it
-is not zero. Between them only a gap can tell: a cluster of small values that stands at least ``separation`` below the
-next is taken for zero and called ``supported``; without such a gap the verdict is ``cannot tell``.
+For exact derivatives there are three zones. Up to its ``floor`` a value is what rounding leaves of zero. Above `CLEAR`
+times the floor it is not zero. Between them only a gap can tell: a cluster of small values that stands `SEPARATION`
+times below the next is taken for zero and called ``supported``; without such a gap the verdict is ``cannot tell``. For
+data the zones are counted in standard errors.
 """
 
 from __future__ import annotations
@@ -18,6 +19,17 @@ CLEAR = 1e3
 
 SEPARATION = 1e2
 """How wide a gap must be, as a ratio, to split values in the zone where the floor alone cannot tell."""
+
+CONSISTENT = 3.0
+"""Standard errors from zero within which a singular value of noisy data may be zero."""
+
+DIFFERENT = 5.0
+"""Standard errors from zero beyond which it is not."""
+
+TOLERANCE = 0.05
+"""The largest relative defect that may hide in the noise of a generator that is claimed all the same."""
+
+REMEDY = "more samples, less noise or a better space would help"
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,19 @@ def numerical_floor(dtype: Any, size: int, scale: float) -> float:
     return float(np.finfo(dtype).eps) * max(size, 1) * float(scale)
 
 
-def decide(values: Float[np.ndarray, " q"], *, floor: float, noise: float = 0.0) -> Decision:
-    """Decide how many of the singular values ``values`` (any order) are zero.
+def zeros(values: Float[np.ndarray, " q"], floor: Any) -> int:
+    """How many of the smallest of descending ``values`` lie at or below ``floor``, one number or one for each."""
+    above = values > np.broadcast_to(floor, values.shape)
+    return len(values) - (int(np.flatnonzero(above)[-1]) + 1 if above.any() else 0)
 
-    ``floor`` is the numerical floor, ``noise`` the statistical one; the larger rules. With noise, nothing is
-    ``certain``: the best verdict is ``supported``.
+
+def decide(values: Float[np.ndarray, " q"], *, floor: Any, noise: Any = None, tolerance: float = TOLERANCE) -> Decision:
+    """Decide how many of the singular values ``values``, in any order, are zero.
+
+    ``floor`` is the numerical floor, one number or one for the direction of each value. ``noise``, likewise, is the
+    standard error of the operator in that direction, for data: nothing is ``certain`` then, values within
+    `CONSISTENT` errors of zero may be zero, those beyond `DIFFERENT` are not, and a zero is claimed only if its upper
+    bound stays below ``tolerance``.
 
     >>> import numpy as np
     >>> answer = decide(np.array([1.0, 0.5, 3e-16]), floor=1e-15)
@@ -71,45 +91,78 @@ def decide(values: Float[np.ndarray, " q"], *, floor: float, noise: float = 0.0)
     >>> decide(np.array([1.0, 1e-2, 1e-4, 1e-6]), floor=1e-6).verdict
     'cannot tell'
     """
-    values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
-    level = max(floor, noise)
-    sure = "certain" if noise <= floor else "supported"
-    if len(values) == 0:
-        return Decision(0, float("inf"), level, noise, "certain", "there are no candidates that the samples can see")
-    below = int((values <= level).sum())
-    grey = int(((values > level) & (values <= CLEAR * level)).sum())
-    if grey == 0 or (noise > floor and _gap(values, below, level) >= SEPARATION):
-        reason = (
-            f"{below} singular values lie at or below the floor and the next stands {_gap(values, below, level):.1e} "
-            f"times above"
-            if below
-            else "every singular value stands clear of the floor"
-        )
+    values = np.asarray(values, dtype=np.float64)
+    order = np.argsort(-values, kind="stable")
+    floors = np.broadcast_to(np.asarray(floor, dtype=np.float64), values.shape)[order]
+    values = values[order]
+    if noise is not None:
+        errors = np.broadcast_to(np.asarray(noise, dtype=np.float64), values.shape)[order]
+        return _decide_noisy(values, floors, errors, tolerance)
+    below = zeros(values, floors)
+    others = slice(0, len(values) - below)
+    grey = int((values[others] <= CLEAR * floors[others]).sum())
+    if grey == 0:
+        gap, level = _gap(values, below, floors)
         if below == len(values):
             reason = "every singular value lies at or below the floor"
-        return Decision(below, _gap(values, below, level), level, noise, sure, reason)
-    options = range(below, below + grey + 1)
-    best = max(options, key=lambda count: _gap(values, count, level))
-    gap = _gap(values, best, level)
+        elif below:
+            reason = f"{below} singular values lie at or below the floor and the next stands {gap:.1e} times above"
+        else:
+            reason = "every singular value stands clear of the floor"
+        return Decision(below, gap, level, 0.0, "certain", reason)
+    best = max(range(below, below + grey + 1), key=lambda count: _gap(values, count, floors)[0])
+    gap, level = _gap(values, best, floors)
     if np.isfinite(gap) and gap >= SEPARATION:
         reason = f"{best} singular values lie within {CLEAR:.0e} of the floor, {gap:.1e} below the next"
-        return Decision(best, gap, level, noise, "supported", reason)
-    remedy = (
-        "take float64 samples, or more" if noise <= floor else "more samples, less noise or a better fit would help"
+        return Decision(best, gap, level, 0.0, "supported", reason)
+    gap, level = _gap(values, below, floors)
+    reason = (
+        f"{grey} singular value(s) lie within {CLEAR:.0e} of the floor with no gap to set them apart: "
+        f"take float64 samples, or more"
     )
-    reason = f"{grey} singular value(s) lie within {CLEAR:.0e} of the floor with no gap to set them apart: {remedy}"
-    return Decision(below, _gap(values, below, level), level, noise, "cannot tell", reason)
+    return Decision(below, gap, level, 0.0, "cannot tell", reason)
 
 
-def _gap(values: np.ndarray, nullity: int, level: float) -> float:
-    if nullity == len(values):
-        return float("inf")
-    smallest_kept = values[len(values) - nullity - 1]
-    largest_dropped = values[len(values) - nullity] if nullity else 0.0
-    below = max(largest_dropped, level)
-    return float(smallest_kept / below) if below > 0 else float("inf")
+def _decide_noisy(values: np.ndarray, floors: np.ndarray, errors: np.ndarray, tolerance: float) -> Decision:
+    limits = np.maximum(floors, CONSISTENT * errors)
+    below = zeros(values, limits)
+    others, dropped = slice(0, len(values) - below), slice(len(values) - below, None)
+    gap, level = _gap(values, below, limits)
+    noise = float(errors[dropped].max(initial=0.0)) if below else float(errors.min(initial=np.inf))
+    unclear = int((values[others] <= np.maximum(CLEAR * floors[others], DIFFERENT * errors[others])).sum())
+    if unclear:
+        reason = f"{unclear} singular value(s) are neither zero nor different from it to within the noise: {REMEDY}"
+        return Decision(below, gap, level, noise, "cannot tell", reason)
+    bound = float((values[dropped] + limits[dropped]).max(initial=0.0))
+    if bound > tolerance:
+        reason = (
+            f"a defect of up to {bound:.1%} could hide in the noise, more than the {tolerance:.0%} allowed: {REMEDY}"
+        )
+        return Decision(below, gap, level, noise, "cannot tell", reason)
+    reason = (
+        f"{below} singular values are zero to within the noise, with defects of at most {bound:.1e}, and the next "
+        f"stands {gap:.1e} times above"
+        if below
+        else "every singular value differs from zero by more than the noise"
+    )
+    return Decision(below, gap, level, noise, "supported", reason)
+
+
+def _gap(values: np.ndarray, nullity: int, floors: np.ndarray) -> tuple[float, float]:
+    """The ratio of the smallest value kept to the largest dropped or its floor, and the floor that ruled."""
+    split = len(values) - nullity
+    level = float(floors[split:].max(initial=0.0)) if nullity else float(floors[-1:].max(initial=0.0))
+    if split == 0:
+        return float("inf"), level
+    below = max(float(values[split:].max(initial=0.0)), level)
+    return (float(values[split - 1] / below) if below > 0 else float("inf")), level
 
 
 def closes(residual: float, *, noise: float, size: int) -> bool:
     """Whether brackets close: their relative part outside a span is what its relative error ``noise`` can explain."""
     return residual <= CLEAR * size * max(noise, float(np.finfo(np.float64).eps))
+
+
+def nameable(noise: float) -> bool:
+    """Whether generators known to relative error ``noise`` can be told to span an algebra, and which."""
+    return noise <= TOLERANCE

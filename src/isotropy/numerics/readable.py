@@ -60,17 +60,21 @@ def format_number(value: float | Fraction, noise: float | None = None) -> str:
 def format_combination(coefficients: Float[np.ndarray, " f"], names: Sequence[str], *, noise: Any = None) -> str:
     """A linear combination of named things as a line of text, terms with coefficient zero left out.
 
+    ``noise`` is the error of a coefficient, one number or one for each: numbers are rounded to the digits it leaves.
+
     >>> print(format_combination([3.0, 0.0, -0.5], ["x ∂y", "y ∂x", "∂z"]))
     3 x ∂y − 1/2 ∂z
     """
     if len(coefficients) != len(names):
         raise IsotropyError(f"There are {len(coefficients)} coefficients for {len(names)} names: pass one for each.")
     text = ""
-    for exact, name in zip(snap(coefficients, noise), names, strict=True):
+    values = np.asarray(coefficients, dtype=np.float64)
+    errors = np.broadcast_to(_noise(values, noise), values.shape)
+    for exact, name, error in zip(snap(values, errors), names, errors, strict=True):
         if exact == 0:
             continue
         sign = MINUS if exact < 0 else "+"
-        term = _term(abs(exact), name)
+        term = _term(abs(exact), name, float(error))
         text += f" {sign} {term}" if text else (term if sign == "+" else sign + term)
     return text or "0"
 
@@ -84,13 +88,18 @@ def sympy_number(value: Fraction | float) -> sympy.Expr:
     return sympy.Float(value)
 
 
-def _term(size: Fraction | float, name: str) -> str:
-    number = format_number(size) if isinstance(size, Fraction) else f"{size:.{DIGITS}g}"
+def _digits(size: float, error: float) -> int:
+    """The digits of a number that its error leaves, at least one."""
+    return DIGITS if error <= 0 else int(np.clip(np.ceil(np.log10(size / error)), 1, DIGITS))
+
+
+def _term(size: Fraction | float, name: str, error: float) -> str:
+    number = format_number(size) if isinstance(size, Fraction) else f"{size:.{_digits(size, error)}g}"
     if name == "1":
         return number
     if _is_sum(name):
         name = f"({name})"
-    if size == 1:
+    if number == "1":
         return name
     if name.startswith("1/"):
         return number + name[1:] if "/" not in number else f"{number} ({name})"

@@ -44,11 +44,13 @@ class Discovery:
 
     ``coefficients`` (d, q) are in the basis of candidates, ``generators`` the same as matrices or coefficient tables,
     in a sparse readable basis; ``generator_text`` has a line for each. ``spectrum`` holds the singular values of the
-    normalised operator, descending; ``defects`` (d,) how far each generator is from a symmetry, as a fraction of its
+    normalised operator, descending, each a relative defect; ``floors`` what rounding and noise could make of a zero in
+    the direction of each; ``defects`` (d,) how far each generator is from a symmetry, as a fraction of its
     action; ``noise`` the relative error of the coefficients.
 
     ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
-    ``closure`` is the relative size of brackets that leave the span; ``truncated`` says that brackets leave the
+    ``scaling_power`` is p where the span holds x -> s x, u -> s^p u. ``closure`` is the relative size of brackets that
+    leave the span; ``truncated`` says that brackets leave the
     candidates themselves (fields of degree two or more), in which case the name is that of the closed part.
     """
 
@@ -59,6 +61,7 @@ class Discovery:
     terms: tuple[Terms, ...]
     variables: tuple[str, ...]
     spectrum: Float[np.ndarray, " s"]
+    floors: Float[np.ndarray, " s"]
     defects: Float[np.ndarray, " d"]
     decision: Decision
     unseen: Unseen
@@ -67,6 +70,7 @@ class Discovery:
     truncated: bool
     action: str
     noise: float
+    scaling_power: float | None = None
     remarks: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -77,10 +81,10 @@ class Discovery:
 
     @property
     def name(self) -> str:
-        """The name of the algebra found, ``none`` for no generator, ``not closed`` where the span is no algebra."""
+        """The name of the algebra; ``none`` for no generator, ``unnamed`` where the span is not known to close."""
         if self.dimension == 0:
             return "none"
-        return "not closed" if self.algebra is None else self.algebra.name
+        return "unnamed" if self.algebra is None else self.algebra.name
 
     def __str__(self) -> str:
         count = f"{self.dimension} of {self.candidates} candidate generators"
@@ -92,8 +96,6 @@ class Discovery:
             lines.append(f"also known as: {', '.join(self.algebra.aliases[:ALIASES])}")
         if self.truncated:
             lines.append("truncated: some brackets leave the candidates; the name is that of the closed part")
-        if self.dimension and self.algebra is None:
-            lines.append(f"not closed under the bracket (relative size outside the span {self.closure:.1e})")
         if self.unseen.dimension:
             shown = "; ".join(self.unseen.text[:4]) + ("; …" if self.unseen.dimension > 4 else "")
             lines.append(f"unseen on these samples: {self.unseen.dimension} direction(s): {shown}")
@@ -135,6 +137,7 @@ class Discovery:
             "terms": [[[v, [[c, n] for c, n in parts]] for v, parts in g] for g in self.terms],
             "variables": list(self.variables),
             "spectrum": self.spectrum,
+            "floors": self.floors,
             "defects": self.defects,
             "decision": self.decision.to_dict(),
             "unseen": {"coefficients": self.unseen.coefficients, "text": list(self.unseen.text)},
@@ -143,6 +146,7 @@ class Discovery:
             "truncated": self.truncated,
             "action": self.action,
             "noise": self.noise,
+            "scaling_power": self.scaling_power,
             "remarks": list(self.remarks),
             "settings": self.settings,
         }
@@ -158,6 +162,7 @@ class Discovery:
             terms=tuple(tuple((v, tuple((float(c), n) for c, n in parts)) for v, parts in g) for g in record["terms"]),
             variables=tuple(record["variables"]),
             spectrum=np.asarray(record["spectrum"]),
+            floors=np.asarray(record["floors"]),
             defects=np.asarray(record["defects"]),
             decision=Decision.from_dict(record["decision"]),
             unseen=Unseen(np.asarray(record["unseen"]["coefficients"]), tuple(record["unseen"]["text"])),
@@ -166,6 +171,7 @@ class Discovery:
             truncated=bool(record["truncated"]),
             action=record["action"],
             noise=float(record["noise"]),
+            scaling_power=None if record["scaling_power"] is None else float(record["scaling_power"]),
             remarks=tuple(record["remarks"]),
             settings=record["settings"],
         )

@@ -1,0 +1,98 @@
+"""Discovery from pairs: the fit's own error decides what may be claimed."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import isotropy as iso
+from isotropy import groups, spaces
+
+PLANETS = Path(__file__).parent.parent / "examples" / "planets" / "planets.csv"
+R = "sqrt(x**2+y**2+z**2)"
+CENTRAL = spaces.parse(" + ".join(f"{v}/{R}**{k}" for k in (2, 3, 4) for v in "xyz"), ("x", "y", "z"))
+
+
+def pairs(count, noise, seed):
+    """A vector that turns with its argument, with measurement error."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(count, 3))
+    Y = X * (1 + np.sum(X**2, axis=1, keepdims=True))
+    return X, Y + noise * Y.std() * rng.normal(size=Y.shape)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3, 1e-2])
+@pytest.mark.parametrize("seed", range(2))
+def test_rotations_from_noisy_pairs(noise, seed):
+    data = iso.Data(*pairs(400, noise, seed), space=spaces.Polynomials(3, degree=3))
+    found = iso.discover(data, iso.Action.independent(groups.GL(3), groups.GL(3)))
+    assert (found.dimension, found.name) == (3, "so(3)")
+    assert found.decision.verdict in ("certain", "supported")
+    truth = iso.discover(
+        lambda x: x * (1 + x @ x),
+        iso.Action.independent(groups.GL(3), groups.GL(3)),
+        iso.Samples.normal(100, 3, seed=0),
+    )
+    frames = [np.linalg.qr(answer.coefficients.T)[0] for answer in (found, truth)]
+    angle = np.arccos(np.clip(np.linalg.svd(frames[0].T @ frames[1], compute_uv=False).min(), 0, 1))
+    assert angle <= max(3 * found.noise, 1e-6)
+    assert found.noise <= noise + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_broken_symmetry_is_not_claimed(seed):
+    X, Y = pairs(400, 1e-3, seed)
+    Y = Y + 0.05 * Y.std() * X[:, :1] ** 2
+    found = iso.discover(
+        iso.Data(X, Y, space=spaces.Polynomials(3, degree=3)), iso.Action.independent(groups.GL(3), groups.GL(3))
+    )
+    assert found.dimension < 3 or found.decision.verdict == "cannot tell"
+
+
+def test_a_space_too_small_makes_no_claim():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    Y = np.sin(3 * X[:, 0]) + X[:, 1]
+    found = iso.discover(iso.Data(X, Y, space=spaces.Polynomials(2, degree=1)), iso.Action(groups.Aff(2)))
+    assert found.decision.verdict == "cannot tell"
+    assert "larger `space`" in found.decision.reason
+
+
+def test_too_much_noise_makes_no_claim():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    found = iso.discover(
+        iso.Data(X, rng.normal(size=(40, 3)), space=spaces.Polynomials(3, degree=2)),
+        iso.Action.independent(groups.GL(3), groups.GL(3)),
+    )
+    assert found.decision.verdict == "cannot tell"
+    assert str(found)
+
+
+@pytest.fixture(scope="module")
+def inner():
+    with PLANETS.open() as file:
+        rows = [row for row in csv.DictReader(line for line in file if not line.startswith("#"))]
+    near = [row for row in rows if row["body"] in ("mercury", "venus", "earth", "mars")]
+    read = lambda names: np.array([[float(row[name]) for name in names] for row in near])  # noqa: E731
+    return read(("x", "y", "z")), read(("ax", "ay", "az"))
+
+
+def test_keplers_third_law_from_the_planets(inner):
+    found = iso.discover(iso.Data(*inner, space=CENTRAL), iso.Action.independent(groups.GL(3), groups.GL(3)))
+    assert (found.dimension, found.name, found.decision.verdict) == (4, "so(3)+R", "supported")
+    assert (1 - found.scaling_power) / 2 == pytest.approx(1.5, abs=0.002)
+
+
+def test_polynomials_cannot_tell_keplers_law(inner):
+    """No polynomial of the position is an inverse square, and the answer says so."""
+    found = iso.discover(iso.Data(*inner), iso.Action.independent(groups.GL(3), groups.GL(3)))
+    assert found.decision.verdict == "cannot tell"
+    assert found.scaling_power is None
+
+
+def test_samples_come_with_the_data():
+    data = iso.Data(*pairs(50, 0.0, 0))
+    with pytest.raises(iso.IsotropyError, match="brings its own samples"):
+        iso.discover(data, iso.Action(groups.GL(3)), iso.Samples(data.X))
