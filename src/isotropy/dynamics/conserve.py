@@ -117,6 +117,8 @@ def conserve(
             remarks.append(f"{trajectories.count} trajectories cannot show more than {most} laws: there may be others")
         else:
             remarks.append("one trajectory alone: nothing tells a law from a property of this orbit, pass several")
+    if len(trajectories) < 2 * space.dimension:
+        remarks.append(f"{len(trajectories)} samples are few for {space.dimension} functions: more would be surer")
     raw = chosen.vectors[: decision.nullity]
     found = simplest.laws(chosen, decision.nullity, operators.drift, reference, space)
     samples = trajectories.states[np.linspace(0, len(trajectories) - 1, min(len(trajectories), 200)).astype(int)]
@@ -164,7 +166,7 @@ def measure(trajectories: Trajectories, space: Space, batch_size: int | None = N
         if trajectories.velocity_errors.any():
             error.add(clocks[rows] * np.einsum("pfi,pi->pf", gradients, trajectories.velocity_errors[rows]))
     # The R of [1, F] holds that of F about its mean: drop the first row and column.
-    whole = pencil.triangular(values.matrix)
+    whole = np.linalg.qr(values.matrix, mode="r")
     return Operators(
         whole[:, 1:], whole[1:, 1:], drift.matrix, error.matrix, np.sqrt(squares), len(trajectories)
     )  # fmt: skip
