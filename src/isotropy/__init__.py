@@ -8,11 +8,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import groups, spaces
+    from . import groups, nn, spaces, testing
     from .discover import discover
     from .dynamics import Trajectories, conserve
     from .enforce import enforce
     from .errors import IsotropyError, IsotropyWarning
+    from .estimators import SymmetricRegressor
     from .geometry.action import Action
     from .geometry.data import Data
     from .geometry.motion import VectorFields
@@ -31,13 +32,14 @@ _HOMES = {
     "IsotropyWarning": "errors",
     "LieAlgebra": "groups.algebra",
     "Samples": "geometry.sample",
+    "SymmetricRegressor": "estimators",
     "Trajectories": "dynamics",
     "VectorFields": "geometry.motion",
     "conserve": "dynamics",
     "discover": "discover",
     "enforce": "enforce",
 }
-_MODULES = ("groups", "spaces")
+_MODULES = ("groups", "nn", "spaces", "testing")
 
 __all__ = [
     "Action",
@@ -48,13 +50,16 @@ __all__ = [
     "IsotropyWarning",
     "LieAlgebra",
     "Samples",
+    "SymmetricRegressor",
     "Trajectories",
     "VectorFields",
     "conserve",
     "discover",
     "enforce",
     "groups",
+    "nn",
     "spaces",
+    "testing",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -338,7 +339,12 @@ def _factor(name: str) -> str:
 
 
 def _affine_map(matrix: np.ndarray, offset: np.ndarray) -> Callable[[Array], Array]:
-    return lambda x: jnp.asarray(matrix, x.dtype) @ x + jnp.asarray(offset, x.dtype)
+    # A partial of a named function can be sent to another process, as scikit-learn does with models.
+    return partial(_move, matrix, offset)
+
+
+def _move(matrix: np.ndarray, offset: np.ndarray, x: Array) -> Array:
+    return jnp.asarray(matrix, x.dtype) @ x + jnp.asarray(offset, x.dtype)
 
 
 def _component(matrix: np.ndarray, offset: np.ndarray, value: np.ndarray, value_offset: np.ndarray) -> Component:

@@ -108,6 +108,10 @@ class Space:
     def _batched(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
         return jax.jit(jax.vmap(self)), jax.jit(jax.vmap(jax.jacfwd(self)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled functions cannot be copied to another process; they are made again when needed.
+        return {name: value for name, value in self.__dict__.items() if name != "_batched"}
+
     def describe(self, coefficients: Float[np.ndarray, " f"], *, noise: float | None = None) -> str:
         """The function with these coefficients as a line of text.
 

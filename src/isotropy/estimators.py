@@ -1,0 +1,253 @@
+"""A scikit-learn regressor in the symmetric subspace of a space of functions, or near one."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.linear_model import LassoCV
+from sklearn.model_selection import KFold
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from . import groups
+from .enforce import enforce
+from .errors import IsotropyError
+from .geometry.action import Action
+from .geometry.polynomial import Polynomials
+from .geometry.space import Space
+from .numerics.decide import Decision
+from .numerics.ridge import Coordinates, ridge
+from .promote import promote
+from .results.basis import Basis
+
+DEGREE = 2
+"""Degree of the polynomials where no space is given."""
+
+FOLDS = 5
+"""Parts of the samples that a sparse fit leaves out in turn."""
+
+
+class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Linear regression on functions that a group leaves unchanged (``how="enforce"``), or may (``how="promote"``).
+
+    ``space`` holds the functions of each output, by default polynomials of degree 2 in the features seen; ``action``
+    says how the group moves inputs and outputs. Under "enforce" the fit is a combination of the basis that
+    `isotropy.enforce` finds, and no action means no constraint; under "promote" it is that of `isotropy.promote`, by
+    default with the rotations SO(n) of all n inputs as candidates.
+
+    An enforced fit is ridge regression: the penalty is the sum of squares of all coefficients on the functions of
+    ``space``, scaled to unit mean square over the samples, so it does not depend on the basis; constants go free.
+    ``alpha`` is its strength; generalised cross-validation chooses it unless given. ``sparse=True`` keeps the elements
+    of the basis that a cross-validated lasso picks, and fits these. ``sample_weight`` counts repetitions.
+
+    Attributes
+    ----------
+    basis_ : Basis
+        The functions that are combined: the symmetric ones, or all.
+    coef_ : (d,)
+        Their weights.
+    coefficients_ : (f, n)
+        The same fit on the functions of ``space_``, one column for each output.
+    alpha_ : float
+        The strength of the penalty used.
+    symmetries_ : Discovery
+        What survived (``how="promote"``).
+    fit_ : Fit
+        The whole answer of `promote` (``how="promote"``).
+
+    >>> from isotropy import groups
+    >>> X = np.random.default_rng(0).standard_normal((30, 3))
+    >>> model = SymmetricRegressor(Polynomials(3, degree=4), Action(groups.SO(3))).fit(X, (X**2).sum(axis=1) ** 2)
+    >>> len(model.coef_), model.describe()
+    (3, ('x^4 + 2 x^2*y^2 + 2 x^2*z^2 + y^4 + 2 y^2*z^2 + z^4',))
+    """
+
+    def __init__(
+        self,
+        space: Space | None = None,
+        action: Action | None = None,
+        how: Literal["enforce", "promote"] = "enforce",
+        *,
+        alpha: float | None = None,
+        sparse: bool = False,
+        strength: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.space = space
+        self.action = action
+        self.how = how
+        self.alpha = alpha
+        self.sparse = sparse
+        self.strength = strength
+        self.seed = seed
+
+    n_features_in_: int
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SymmetricRegressor:
+        """Fit to inputs (p, m) and outputs (p,) or (p, n).
+
+        Raises `IsotropyError` where the space or the action is about another number of inputs or outputs.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        y = np.asarray(y, dtype=np.float64)
+        weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        self._single = y.ndim == 1
+        targets = y.reshape(len(X), -1)
+        self.space_ = self._space()
+        self._check(targets)
+        if self.how == "promote":
+            if sample_weight is not None:
+                raise IsotropyError("`sample_weight` is for how='enforce': leave it out, or repeat the samples.")
+            return self._promoted(X, targets)
+        self.basis_ = self._basis(targets.shape[1])
+        if self.action is None:
+            self._fit_freely(X, targets, weights)
+        else:
+            self._fit_symmetric(X, targets, weights)
+        self.coefficients_ = self.basis_.section(self.coef_)
+        return self
+
+    def predict(self, X: Any) -> Float[np.ndarray, "p ..."]:
+        """The fitted outputs at inputs (p, m), of the shape of the outputs fitted to."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        values = self.space_.values(X) @ self.coefficients_
+        return values[:, 0] if self._single else values
+
+    def describe(self) -> tuple[str, ...]:
+        """The fitted function, one line for each output."""
+        check_is_fitted(self)
+        scale = float(np.abs(self.coefficients_).max(initial=0.0))
+        noise = float(np.sqrt(np.finfo(np.float64).eps)) * scale
+        return tuple(self.space_.describe(column, noise=noise or None) for column in self.coefficients_.T)
+
+    def _space(self) -> Space:
+        if self.space is not None and not isinstance(self.space, Space):
+            raise IsotropyError(
+                f"The 'space' parameter of SymmetricRegressor must be a space of functions such as "
+                f"`iso.spaces.Polynomials(3, degree=2)`, or None. Got {type(self.space).__name__}."
+            )
+        m = self.n_features_in_
+        if self.space is None:
+            return Polynomials(m, degree=DEGREE, variables=getattr(self, "feature_names_in_", None))
+        if self.space.input_dimension != m:
+            raise IsotropyError(
+                f"X has {m} features, but the functions of `space` are of {self.space.input_dimension}: "
+                f"give both the same number."
+            )
+        return self.space
+
+    def _check(self, targets: np.ndarray) -> None:
+        if self.how not in ("enforce", "promote"):
+            raise IsotropyError(
+                f"The 'how' parameter of SymmetricRegressor must be 'enforce' or 'promote'. Got {self.how!r} instead."
+            )
+        if self.alpha is not None and not (isinstance(self.alpha, numbers.Real) and self.alpha >= 0):
+            raise IsotropyError(
+                f"The 'alpha' parameter of SymmetricRegressor must be a number >= 0, or None. Got {self.alpha!r}."
+            )
+        if self.action is None:
+            return
+        if not isinstance(self.action, Action):
+            raise IsotropyError(
+                f"The 'action' parameter of SymmetricRegressor must be an `iso.Action`, or None. "
+                f"Got {type(self.action).__name__}."
+            )
+        for got, want, name in (
+            (self.n_features_in_, self.action.base_dimension, "X has {} features, but `action` moves {} inputs"),
+            (targets.shape[1], self.action.fibre_dimension, "y has {} columns, but `action` moves {} outputs"),
+        ):
+            if got != want:
+                raise IsotropyError(f"{name.format(got, want)}: give both the same number.")
+
+    def _basis(self, outputs: int) -> Basis:
+        if self.action is not None:
+            return enforce(self.action, self.space_, seed=self.seed)
+        size = self.space_.dimension * outputs
+        return Basis(
+            space=self.space_,
+            fibre_shape=(outputs,),
+            matrix=sp.csr_array(sp.eye_array(size)),
+            decision=Decision(size, float("inf"), 0.0, 0.0, "certain", "there is no constraint"),
+            exact=True,
+            defects=np.zeros(size),
+            action="no group",
+            outputs=tuple(f"u{k}" for k in range(outputs)),
+        )
+
+    def _fit_freely(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Every output on its own: one design serves them all."""
+        root = np.sqrt(weights)[:, None]
+        features = self.space_.values(X)
+        metric = np.diag(self._sizes(features, weights))
+        table = self._solve(root * features, root * targets, metric, weights, outputs=1)
+        self.coef_ = table.ravel()
+
+    def _fit_symmetric(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        """All outputs together, since the elements of the basis have values in all of them."""
+        d, n = self.basis_.dimension, targets.shape[1]
+        root = np.sqrt(weights)[:, None, None]
+        design = root * self.basis_.values(X).reshape(len(X), d, n).transpose(0, 2, 1)
+        sizes = np.repeat(self._sizes(self.space_.values(X), weights), n)
+        metric = self.basis_.matrix.toarray() * sizes
+        rows = (root[:, :, 0] * targets).reshape(-1, 1)
+        self.coef_ = self._solve(design.reshape(len(rows), d), rows, metric, weights, outputs=n)[:, 0]
+
+    def _sizes(self, features: np.ndarray, weights: np.ndarray) -> Float[np.ndarray, " f"]:
+        """The root mean square of each function over the samples; zero for the constant, which goes free."""
+        sizes = np.sqrt(weights @ features**2 / max(float(weights.sum()), np.finfo(np.float64).tiny))
+        sizes[[k for k, factors in enumerate(self.space_.factors) if not factors]] = 0.0
+        return sizes
+
+    def _solve(
+        self, design: np.ndarray, rows: np.ndarray, metric: np.ndarray, weights: np.ndarray, *, outputs: int
+    ) -> Float[np.ndarray, "d c"]:
+        count = float(weights.sum()) * outputs
+        result = np.zeros((design.shape[1], rows.shape[1]))
+        if not self.sparse or len(weights) < FOLDS:
+            fitted = ridge(design, rows, Coordinates.of(metric), strength=self.alpha, count=count)
+            self.alpha_ = fitted.strength
+            return fitted.weights
+        for column in range(rows.shape[1]):
+            kept = _support(design, rows[:, column], metric, outputs)
+            part = ridge(
+                design[:, kept],
+                rows[:, [column]],
+                Coordinates.of(metric[kept]),
+                strength=self.alpha,
+                count=count,
+            )
+            self.alpha_ = part.strength
+            result[kept, column] = part.weights[:, 0]
+        return result
+
+    def _promoted(self, X: np.ndarray, targets: np.ndarray) -> SymmetricRegressor:
+        action = self.action
+        if action is None:
+            rotations = groups.SO(X.shape[1])
+            action = Action(rotations, targets.shape[1] * rotations.scalar)
+        self.fit_ = promote(self.space_, action, X, targets, strength=self.strength, seed=self.seed)
+        self.symmetries_ = self.fit_.symmetries
+        self.coefficients_ = np.asarray(self.fit_.coefficients).reshape(self.space_.dimension, -1)
+        self.coef_ = self.coefficients_.ravel()
+        return self
+
+
+def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, outputs: int) -> np.ndarray:
+    """The free elements, and those that a lasso with cross-validation over samples keeps."""
+    cost = np.linalg.norm(metric, axis=1)
+    free = cost == 0
+    frame = np.linalg.qr(design[:, free])[0]
+    inner = design[:, ~free] - frame @ (frame.T @ design[:, ~free])
+    size = np.linalg.norm(inner, axis=0)
+    size = np.where(size > 0, size, 1.0) / np.sqrt(len(design))
+    samples = np.arange(len(design)).reshape(-1, outputs)
+    splits = [(samples[a].ravel(), samples[b].ravel()) for a, b in KFold(FOLDS).split(samples)]
+    lasso = LassoCV(cv=splits, fit_intercept=False).fit(inner / size, row - frame @ (frame.T @ row))
+    kept = free.copy()
+    kept[np.flatnonzero(~free)[lasso.coef_ != 0]] = True
+    return kept
