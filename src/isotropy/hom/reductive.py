@@ -60,6 +60,12 @@ def reductive_part(group: Group) -> Reductive:
     return Reductive(chosen, star, rest, unitary, other)
 
 
+def nothing(group: Group) -> Reductive:
+    """The part that leaves every generator and component over: for a null space from scratch."""
+    q, p = group.dimension, len(group.components)
+    return Reductive(np.zeros((0, q)), np.zeros((0, 0)), np.eye(q), (), tuple(range(p)))
+
+
 def _real_rows(matrices: np.ndarray) -> np.ndarray:
     flat = matrices.reshape(len(matrices), -1)
     return np.concatenate([np.real(flat), np.imag(flat)], axis=1)

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..errors import IsotropyError, IsotropyWarning
 from ..groups import Representation
-from ..numerics.schur import Isotype, decompose
+from ..numerics.schur import Isotype, NotReducible, decompose
 from ..numerics.stack import Stack
 from . import cache as disk
 from .constrained import constrained
-from .reductive import Reductive, reductive_part, respects_adjoints
+from .reductive import Reductive, nothing, reductive_part, respects_adjoints
 from .side import Side
 from .space import Block, HomSpace, Irreducible, Part
 
@@ -101,15 +101,20 @@ def _solve(source: Representation, target: Representation, method: str, seed: in
             f"`{source}` and `{target}` are not: use `method='auto'`."
         )
     if not reducible:
-        q = source.group.dimension
-        part = Reductive(np.zeros((0, q)), np.zeros((0, 0)), np.eye(q), (), tuple(range(len(source.group.components))))
+        part = nothing(source.group)
     # Affine maps see one more coordinate, the constant 1, on which the group acts as on a scalar.
-    spaces = [_images(atom, part) for atom in (*atoms, *([source.group.scalar] if affine else []))]
-    found = decompose(spaces, seed=seed)
+    every = [*atoms, *([source.group.scalar] if affine else [])]
+    try:
+        found = decompose([_images(atom, part) for atom in every], seed=seed)
+    except NotReducible:
+        if method == "schur":
+            raise
+        part = nothing(source.group)
+        found = decompose([_images(atom, part) for atom in every], seed=seed)
     order = {atom: k for k, atom in enumerate(atoms)}
     blocks, irreducibles = _assemble(found.isotypes, sides, order, affine)
     free = HomSpace(source, target, irreducibles, blocks, found.residual, found.floor, affine=affine)
-    if part.is_everything and not affine:
+    if not affine and not part.other and not any(len(a.generator_stack.combine(part.rest).values) for a in atoms):
         return _explained(free)
     return _explained(constrained(free, part, seed=seed))
 

@@ -77,6 +77,10 @@ _SMALL = 200
 """Size up to which products with dense matrices are faster than with sparse ones."""
 
 
+class NotReducible(IsotropyError):
+    """The matrices do not split into irreducibles in an orthonormal basis, at working precision."""
+
+
 class _Coincidence(Exception):
     """A random element did not separate what it must: draw another."""
 
@@ -85,7 +89,7 @@ def decompose(spaces: Sequence[Stack], *, seed: int = 0) -> Decomposition:
     """Decompose each stack of matrices; all stacks have the same number of matrices, in the same order.
 
     The span of the matrices must be closed under conjugate transposition, in every stack with the same coefficients, or
-    its elements be unitary. Raises `IsotropyError` when no draw passes the check, as for stacks without that property.
+    its elements be unitary. Raises `NotReducible` when no draw passes the check, as for stacks without that property.
     Cost: one Hermitian eigenproblem for each space, O(sum d_a^3), memory O(sum d_a^2).
 
     >>> turn = np.array([[[0.0, -1.0], [1.0, 0.0]]])
@@ -113,7 +117,7 @@ def decompose(spaces: Sequence[Stack], *, seed: int = 0) -> Decomposition:
             return best
     if best is not None and best.residual <= CLEAR * best.floor:
         return best
-    raise IsotropyError(
+    raise NotReducible(
         f"The representation does not split into irreducibles to working precision ({DRAWS} random elements tried"
         + (f", best defect {best.residual:.1e}" if best is not None else "")
         + "): it is not completely reducible in an orthonormal basis. Use the null-space method."
@@ -286,7 +290,7 @@ def _division_algebra(
             along = sum(np.vdot(u, k) for u, k in zip(unit, family, strict=True)) / total
             family = [k - along * u for u, k in zip(unit, family, strict=True)]
         size = float(np.sqrt(sum(np.linalg.norm(k) ** 2 for k in family) / total))
-        # Elements are of order 1 on the largest irreducibles, and rounding leaves about eps times the size of the space.
+        # Elements are of order 1 on the largest irreducibles; rounding leaves about eps times the size of the space.
         if size <= _LEAST_GAP:
             return units
         units.append([k / size for k in family])
