@@ -114,8 +114,8 @@ def main() -> None:
     ]
     lead = [
         "Four questions to the positions of nine bodies from the ephemeris DE421 of the Jet Propulsion Laboratory "
-        "(every fourth or eighth day for the inner planets, every sixtieth for the outer ones). Each answer stands with "
-        "its verdict and the evidence for it, the one that fails among them."
+        "(every fourth or eighth day for the inner planets, every sixtieth for the outer ones). Each answer stands "
+        "with its verdict and the evidence for it, the one that fails among them."
     ]
     written = page.write(PAGE, "What do the planets keep?", parts, lead=lead)
     print(f"\nThe page with figures: {written}")
