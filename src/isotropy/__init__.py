@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .geometry.motion import VectorFields
     from .geometry.sample import Samples
     from .groups.algebra import LieAlgebra
+    from .hom import hom
+    from .promote import promote
     from .results.basis import Basis
     from .results.discovery import Discovery
 
@@ -38,6 +40,8 @@ _HOMES = {
     "conserve": "dynamics",
     "discover": "discover",
     "enforce": "enforce",
+    "hom": "hom",
+    "promote": "promote",
 }
 _MODULES = ("groups", "nn", "spaces", "testing")
 
@@ -57,7 +61,9 @@ __all__ = [
     "discover",
     "enforce",
     "groups",
+    "hom",
     "nn",
+    "promote",
     "spaces",
     "testing",
 ]
