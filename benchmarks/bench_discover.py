@@ -30,7 +30,7 @@ def peak() -> float:
 
 def measure(quick: bool) -> list[Figure]:
     """One model, one set of candidates, two ways to look at it."""
-    width, count = (128, 2000) if quick else (1024, 8000)
+    width, count = (128, 2000) if quick else (512, 4000)
     model = eqx.nn.MLP(INPUTS, OUTPUTS, width, 3, activation=jnp.tanh, key=jax.random.key(0))
     action = iso.Action.independent(groups.GL(INPUTS), groups.GL(OUTPUTS))
     samples = iso.Samples.normal(count, INPUTS, seed=0, dtype=np.float32)
