@@ -100,9 +100,9 @@ def main() -> None:
         symmetries(
             INNER,
             FORCES,
-            "gl(3)+scaling(3)",
+            "gl(3)+gl(3)",
             "What leaves the Sun's pull unchanged?",
-            "Positions may be moved by any matrix, accelerations by a change of scale. If x → s x goes with a → s^p a, "
+            "Positions and accelerations may each be moved by any matrix. If x → s x goes with a → s^p a, "
             "then periods go as s^((1−p)/2): Kepler's third law is the exponent 3/2.",
         ),
         laws(
