@@ -138,7 +138,12 @@ def _integers(constraint: Sparse) -> Sparse | None:
     if max(map(abs, numbers), default=0) > LARGEST_INTEGER:
         return None
     entries = np.array(numbers, dtype=np.int64)[where.ravel()]
-    result = sp.csr_array((entries, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return _with_entries(matrix, entries)
+
+
+def _with_entries(matrix: Sparse, entries: Int[np.ndarray, " k"]) -> Sparse:
+    # A copy, because dropping zeros moves the indices in place.
+    result = sp.csr_array((entries, matrix.indices, matrix.indptr), shape=matrix.shape, copy=True)
     result.eliminate_zeros()
     return result
 
@@ -154,9 +159,7 @@ def _primes(count: int) -> Iterator[int]:
 
 
 def _residues(matrix: Sparse, prime: int) -> Sparse:
-    result = sp.csr_array((matrix.data.astype(np.int64) % prime, matrix.indices, matrix.indptr), shape=matrix.shape)
-    result.eliminate_zeros()
-    return result
+    return _with_entries(matrix, matrix.data.astype(np.int64) % prime)
 
 
 def _product(left: Sparse, right: Sparse, prime: int) -> Sparse:

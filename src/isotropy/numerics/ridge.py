@@ -7,9 +7,11 @@ Technometrics 21 (1979).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize_scalar
 
 from .decide import numerical_floor
 
@@ -83,13 +85,22 @@ def _cross_validated(
     if not len(sizes):
         return 0.0
     largest = float(sizes[0] ** 2)
+    powers = (along**2).sum(axis=1)
+
+    def score(strength: float) -> float:
+        shrunk = strength / (sizes**2 + strength)
+        freedom = count - taken - float((1 - shrunk).sum())
+        # Where as many parameters as observations are free the data say nothing about their error.
+        return (outside + float(shrunk**2 @ powers)) / freedom**2 if freedom > 0 else np.inf
+
     strengths = np.geomspace(float(np.finfo(np.float64).eps) ** 2, 1.0, STRENGTHS) * largest
-    shrunk = strengths[:, None] / (sizes**2 + strengths[:, None])
-    residual = outside + (shrunk**2 @ (along**2)).sum(axis=1)
-    freedom = count - taken - (1 - shrunk).sum(axis=1)
-    # Where as many parameters as observations are free the data say nothing about their error.
-    scores = np.where(freedom > 0, residual / np.where(freedom > 0, freedom, 1.0) ** 2, np.inf)
+    scores = np.array([score(strength) for strength in strengths])
     if not np.isfinite(scores).any():
         return largest
     # Of equal scores the strongest penalty.
-    return float(strengths[::-1][int(np.argmin(scores[::-1]))])
+    best = len(scores) - 1 - int(np.argmin(scores[::-1]))
+    if not 0 < best < len(scores) - 1:
+        return float(strengths[best])
+    low, middle, high = np.log(strengths[best - 1 : best + 2])
+    found: Any = minimize_scalar(lambda power: score(np.exp(power)), bounds=(low, high), method="bounded")
+    return float(np.exp(found.x if found.fun < scores[best] else middle))

@@ -31,6 +31,9 @@ WIDTH = 110
 DENSE = 4
 """A table of coefficients with at least one entry in this many is kept dense when evaluated: gathering costs more."""
 
+SMALL = 4096
+"""So is one of at most this many places."""
+
 
 @dataclass(frozen=True)
 class Basis:
@@ -87,7 +90,8 @@ class Basis:
 
     @cached_property
     def _table(self) -> Any:
-        if self.matrix.nnz * DENSE >= self.matrix.shape[0] * self.matrix.shape[1]:
+        places = self.matrix.shape[0] * self.matrix.shape[1]
+        if places <= max(self.matrix.nnz * DENSE, SMALL):
             return self.coefficients
         entries = self.matrix.tocoo()
         row, column = entries.coords
