@@ -281,19 +281,22 @@ class Action:
         """
         coefficients = np.asarray(coefficients, dtype=np.float64)
         parts = self._parts(coefficients)
-        labels = []
+        labels, places = [], []
         for variable, functions, _ in parts:
             unit = variable if variable == "factor" else f"∂{variable}"
             labels += [unit if name == "1" else f"{_factor(name)} {unit}" for name in functions]
+            moves_outputs = variable not in self.variables
+            places += [(moves_outputs, k if isinstance(self.motion, Affine) else 0) for k in range(len(functions))]
         values = np.concatenate([value for *_, value in parts])
         errors = None
         if noise is not None:
             spread = np.broadcast_to(np.asarray(noise, dtype=np.float64), coefficients.shape)
             errors = np.concatenate([error for *_, error in self._parts(spread, errors=True)])
-        order = np.arange(len(values))
-        if (values > 0).any():  # a sum reads better if it does not begin with a minus
-            first = int(np.argmax(values > 0))
-            order = np.r_[first, np.delete(order, first)]
+        # Linear motions read best as x ∂y − y ∂x, by what is multiplied; and no sum should begin with a minus.
+        order = np.array(sorted(range(len(values)), key=lambda k: places[k]))
+        if (values > 0).any():
+            first = int(np.argmax(values[order] > 0))
+            order = np.r_[order[first], np.delete(order, first)]
         return format_combination(
             values[order], [labels[k] for k in order], noise=None if errors is None else errors[order]
         )
