@@ -15,8 +15,11 @@ from .reductive import Reductive
 from .side import Side
 from .space import HomSpace
 
-BASE_LIMIT = 2**24
+BASE_LIMIT = 2**25
 """Entries of the dense basis in which constraints are solved; larger problems go matrix-free."""
+
+COLUMNS_LIMIT = 500
+"""Unknowns up to which constraints are solved by a dense factorisation, whose cost is their cube."""
 
 
 def constrained(free: HomSpace, part: Reductive, *, seed: int) -> HomSpace:
@@ -28,7 +31,7 @@ def constrained(free: HomSpace, part: Reductive, *, seed: int) -> HomSpace:
     right, left = (side.operators() for side in sides)
     rows, columns = sides[1].size, sides[0].size
     scale = max((float(abs(m).max()) for m in (*left, *right)), default=1.0) or 1.0
-    if free.dimension * rows * columns <= BASE_LIMIT:
+    if free.dimension <= COLUMNS_LIMIT and free.dimension * rows * columns <= BASE_LIMIT:
         base = free.homogeneous()
         mix, _ = null_space(_rows(base, left, right, part, sides), free.dimension, scale=scale)
         basis = np.tensordot(mix, base, 1)
@@ -48,7 +51,7 @@ def constrained(free: HomSpace, part: Reductive, *, seed: int) -> HomSpace:
             f"pass generators in full float64 precision."
         )
     kept = None if particular is None else particular[: free.target.dimension]
-    return replace(free, residual=residual, floor=floor, mix=mix, particular=kept)
+    return replace(free, irreducibles=(), residual=residual, floor=floor, mix=mix, particular=kept)
 
 
 def _rows(

@@ -55,6 +55,8 @@ def reductive_part(group: Group) -> Reductive:
     pairs, _ = null_space([np.concatenate([rows, -adjoint]).T], 2 * q, scale=scale)
     _left, values, basis = np.linalg.svd(pairs[:, :q])
     r = int((values > 0.1).sum()) if len(pairs) else 0  # c and c' have equal norms up to the basis' condition
+    # What rounding leaves of a zero coefficient would make a generator out of nothing where the others act trivially.
+    basis = np.where(np.abs(basis) <= numerical_floor(np.float64, 10 * q, 1.0), 0.0, basis)
     chosen, rest = basis[:r], basis[r:]
     star = np.linalg.lstsq((chosen @ rows).T, (chosen @ adjoint).T, rcond=None)[0].T if r else np.zeros((0, 0))
     return Reductive(chosen, star, rest, unitary, other)

@@ -44,14 +44,14 @@ def null_space(blocks: Iterable[np.ndarray], columns: int, *, scale: float) -> t
 
 
 def matrix_free_null_space(
-    normal: Callable[[np.ndarray], np.ndarray], size: int, *, dtype: type = np.float64, seed: int = 0, start: int = 8
+    normal: Callable[[np.ndarray], np.ndarray], size: int, *, dtype: type = np.float64, seed: int = 0, block: int = 64
 ) -> np.ndarray:
     """Orthonormal columns (size, r) spanning the null space of a positive semidefinite operator given by its action.
 
     ``normal`` maps a block (size, k) to K^H K times it. Random blocks are projected on the null space by conjugate
-    gradients, and grow until the projections are dependent: then they span it. Right for operators whose nonzero
-    eigenvalues are well above rounding, as those of equivariance constraints in small-integer bases are; not for noisy
-    ones. Cost: a few hundred applications for each of the r columns, memory O(size r).
+    gradients, one after the other, until their projections are dependent: then they span it. Right for operators whose
+    nonzero eigenvalues are well above rounding, as those of equivariance constraints in small-integer bases are; not
+    for noisy ones. Cost: a few hundred applications for each of the r columns, memory O(size r).
 
     >>> import numpy as np
     >>> found = matrix_free_null_space(lambda x: np.diag([0.0, 1.0, 2.0, 0.0]) @ x, 4)
@@ -59,30 +59,34 @@ def matrix_free_null_space(
     (4, 2)
     """
     rng = np.random.default_rng(seed)
-    count = min(start, size)
+    scale = 0.0
+    found = np.zeros((size, 0), dtype=dtype)
     while True:
-        block = rng.standard_normal((size, count)).astype(dtype)
+        count = min(block, size - found.shape[1])
+        fresh = rng.standard_normal((size, count)).astype(dtype)
         if dtype is np.complex128:
-            block = block + 1j * rng.standard_normal((size, count))
-        block = np.linalg.qr(block)[0]
+            fresh = fresh + 1j * rng.standard_normal((size, count))
+        fresh = np.linalg.qr(fresh - found @ (found.conj().T @ fresh))[0]
+        scale = max(scale, float(np.sqrt(_dots(image := normal(fresh), image).max(initial=0))))
         for _ in range(2):  # the second pass removes what the first left, at its own relative precision
-            block = _project(normal, block)
-        left, values, _ = np.linalg.svd(block, full_matrices=False)
+            fresh = _project(normal, fresh, scale)
+            fresh = fresh - found @ (found.conj().T @ fresh)
+        left, values, _ = np.linalg.svd(fresh, full_matrices=False)
         # A random direction keeps about sqrt(r / size) of its length; rounding keeps the square root of eps at worst.
         kept = int((values > np.sqrt(np.finfo(np.float64).eps)).sum())
-        if kept < count or count == size:
-            return np.linalg.qr(_project(normal, left[:, :kept]))[0] if kept else left[:, :0]
-        count = min(2 * count, size)
+        found = np.linalg.qr(np.concatenate([found, left[:, :kept]], axis=1))[0]
+        if kept < count or found.shape[1] == size:
+            return found
 
 
-def _project(normal: Callable[[np.ndarray], np.ndarray], block: np.ndarray) -> np.ndarray:
+def _project(normal: Callable[[np.ndarray], np.ndarray], block: np.ndarray, scale: float) -> np.ndarray:
     """Subtract from each column its part outside the null space: conjugate gradients on ``normal y = normal block``."""
     result = block.copy()
     residual = normal(result)
-    scale = max(float(np.abs(residual).max(initial=0)), np.finfo(np.float64).tiny)
     direction = residual.copy()
     squares = _dots(residual, residual)
-    floor = (np.finfo(np.float64).eps * scale) ** 2 * len(block)
+    # ``scale`` is the length of the image of a random unit vector; rounding of one application is some eps of it.
+    floor = (16 * np.finfo(np.float64).eps * scale) ** 2
     for _ in range(ITERATIONS):
         if (squares <= floor).all():
             return result
