@@ -36,7 +36,7 @@ def test_vectors_attain_the_ratios_and_are_orthonormal_in_the_denominator(seed: 
 
 @pytest.mark.parametrize("exponent", [4, 8, 12])
 def test_small_ratios_survive_where_a_gram_matrix_loses_them(exponent: int) -> None:
-    a, b = pair(0)
+    a, _ = pair(0)
     target = 10.0**-exponent
     u, _, vt = np.linalg.svd(a, full_matrices=False)
     a = (u * np.array([1, 1, 1, 1, 1, target])) @ vt
@@ -86,5 +86,5 @@ def test_zero_denominator_and_fewer_rows_than_columns() -> None:
 
 
 def test_columns_must_agree() -> None:
-    with pytest.raises(IsotropyError, match="as many columns. Got 3 and 2"):
+    with pytest.raises(IsotropyError, match=r"as many columns\. Got 3 and 2"):
         pencil.solve(np.ones((4, 3)), np.ones((4, 2)))

@@ -137,8 +137,7 @@ class Data:
         points = self.X[:, spread > 0] / spread[spread > 0]
         if points.shape[1] == 0:
             return False
-        _, near = KDTree(points).query(points, k=2)
-        near = near[:, 1]
+        near = np.asarray(KDTree(points).query(points, k=2)[1])[:, 1]
         scaled = self.residuals / np.where(self.noise > 0, self.noise, 1.0)
         rng = np.random.default_rng(self.seed)
         seen = ((scaled - scaled[near]) ** 2).sum()
