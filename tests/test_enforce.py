@@ -350,6 +350,22 @@ def test_radial_basis_functions_on_an_orbit():
     assert enforce(Action(groups.D(6)), space).dimension == 2
 
 
+@pytest.mark.parametrize("width", [0.5, 2.0, 4.0])
+def test_a_crowded_space_invents_nothing(width):
+    """Wide radial functions are nearly dependent: what rounding leaves of them must not pass for a symmetry."""
+    centres = np.random.default_rng(0).standard_normal((60, 2))
+    basis = enforce(Action(groups.SO(2)), spaces.RBF(centres, width=width) + spaces.Polynomials(2, degree=2))
+    assert basis.decision.verdict != "certain" or width == 0.5
+    angle = 0.7
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = np.random.default_rng(1).uniform(-2, 2, (200, 2))
+    before, after = basis.values(points)[:, :, 0], basis.values(points @ turn.T)[:, :, 0]
+    assert basis.dimension >= 2
+    # A space that depends on itself to within half of the digits keeps the other half, times its size.
+    defects = np.linalg.norm(after - before, axis=0) / np.linalg.norm(before, axis=0)
+    assert defects.max() <= 60 * np.sqrt(EPS) * 10
+
+
 def test_killing_fields_from_a_space_of_fields():
     # A metric that every field x ∂x, y ∂y, … of degree one leaves unchanged does not exist.
     candidates = VectorFields(spaces.Polynomials(2, degree=1))

@@ -40,7 +40,13 @@ ATTEMPTS = 4
 """How often the number of samples is doubled when fresh samples refute the answer."""
 
 SPARE = 16
-"""Samples beyond one for each feature, so that a few unlucky ones do no harm."""
+"""Samples beyond two for each feature, so that a few unlucky ones do no harm."""
+
+SIGHT = 64
+"""Samples on which the size of the terms that cancel is measured."""
+
+DEPENDENT = float(np.sqrt(np.finfo(np.float64).eps))
+"""A combination of functions that is smaller than this part of them counts as zero: half of its digits are noise."""
 
 BATCH_BYTES = 2**26
 """Memory that the rows of one batch of samples may take (64 MiB)."""
@@ -177,7 +183,7 @@ def _of_samples(action: Action, space: Space, samples: Samples | None, seed: int
         if len(samples) < space.dimension:
             raise IsotropyError(
                 f"{len(samples)} samples cannot tell the {space.dimension} functions of `space` apart: pass at least "
-                f"{space.dimension + SPARE}, or none, and they are drawn for you."
+                f"{2 * space.dimension + SPARE}, or none, and they are drawn for you."
             )
         view = _Rows(action, space, samples)
         found, decision = view.null_space(samples)
@@ -186,7 +192,7 @@ def _of_samples(action: Action, space: Space, samples: Samples | None, seed: int
             decision = _unsettled(decision)
         checked = view.defects(samples, found)
     else:
-        count = space.dimension + SPARE
+        count = 2 * space.dimension + SPARE
         for attempt in range(ATTEMPTS):
             drawn = _draw(action, space, count, seed=seed + 2 * attempt)
             view = _Rows(action, space, drawn)
@@ -246,39 +252,42 @@ class _Rows:
     def __init__(self, action: Action, space: Space, samples: Samples) -> None:
         self.action, self.space, self.samples = action, space, samples
         values = space.values(samples.points) * np.sqrt(samples.weights)[:, None]
-        self.size = np.linalg.norm(values, axis=0)
-        self.size = np.where(self.size > 0, self.size, 1.0)
-        _, sizes, vectors = np.linalg.svd(values / self.size, full_matrices=False)
-        kept = sizes > numerical_floor(np.float64, max(values.shape), sizes.max(initial=0.0))
+        size = np.linalg.norm(values, axis=0)
+        size = np.where(size > 0, size, 1.0)
+        _, sizes, vectors = np.linalg.svd(values / size, full_matrices=False)
+        kept = sizes > DEPENDENT * sizes.max(initial=0.0)
         self.dropped = space.dimension - int(kept.sum())
         self.condition = float(sizes[kept].max() / sizes[kept].min()) if kept.any() else 1.0
-        self.functions = (vectors[kept] / sizes[kept, None]) / self.size
+        self.functions = (vectors[kept] / sizes[kept, None]) / size
         chosen = _chosen(action.algebra, action.dimension)
-        mixed = np.eye(action.dimension)[chosen]
+        self.mixed = np.eye(action.dimension)[chosen]
         if len(chosen) > 2 and action.algebra is not None and action.algebra.is_semisimple:
             # Two generic elements generate a semisimple algebra (Kuranishi 1951).
             mixed = np.random.default_rng(len(samples)).standard_normal((2, action.dimension))
-        self.mixed = mixed
-        self.magnitudes = self._magnitudes()
+            self.mixed = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        self.scale, self.roundings = self._sizes(size)
 
-    def _magnitudes(self) -> Float[np.ndarray, " q"]:
-        """For each generator the size of the terms of its rows, before they cancel, on one unit function."""
-        points = np.asarray(self.samples.points[:SPARE], dtype=np.float64)
-        weight = np.abs(self.functions)
-        gradients, fields = np.abs(self.space.gradients(points)), np.abs(self.action.fields(points))
+    def _sizes(self, size: Float[np.ndarray, " f"]) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " k"]]:
+        """The size of each generator's action, and of the terms that cancel in the rows of each unit function."""
+        points = np.asarray(self.samples.points[:SIGHT], dtype=np.float64)
+        values, gradients = np.abs(self.space.values(points)), np.abs(self.space.gradients(points))
+        moved = np.einsum("pfi,pqi->pqf", gradients, np.abs(self.action.fields(points)))
         matrices = np.abs(self.action.fibre_matrices(points)).sum(axis=(2, 3))
-        moved = np.einsum("pfi,pqi->pqf", gradients, fields)
-        fixed = np.einsum("pf,pq->pqf", np.abs(self.space.values(points)), matrices)
-        sizes = np.einsum("pqf,kf->pqk", moved + fixed, weight)
-        result = np.sqrt((sizes**2).mean(axis=0).max(axis=-1, initial=0.0))
-        return np.where(result > 0, result, 1.0)
+        terms = moved + np.einsum("pf,pq->pqf", values, matrices)
+        scale = np.sqrt(((terms / size) ** 2).mean(axis=(0, 2)))
+        scale = np.where(scale > 0, scale, 1.0)
+        weight = np.abs(self.functions).T
+        roundings = ((values @ weight) ** 2).mean(axis=0)
+        for k in range(len(scale)):
+            roundings = np.maximum(roundings, ((terms[:, k] / scale[k] @ weight) ** 2).mean(axis=0))
+        return scale, np.sqrt(roundings)
 
     def _blocks(self, samples: Samples, mixed: np.ndarray) -> Iterator[np.ndarray]:
         """Rows (., k * n) of the mixed generators and the components, batch by batch, weighted."""
         n, q = self.action.fibre_dimension, self.action.dimension
         per_sample = 8 * n * n * self.space.dimension * (q + len(self.action.components) + 1)
         step = max(1, BATCH_BYTES // per_sample)
-        scaled = mixed / self.magnitudes
+        scaled = mixed / self.scale
         for start in range(0, len(samples), step):
             weights = np.sqrt(samples.weights[start : start + step])
             part = Samples(samples.points[start : start + step])
@@ -289,10 +298,13 @@ class _Rows:
             unit = np.einsum("pnrfo,kf->pnrko", together, self.functions, optimize=True)
             yield unit.reshape(-1, unit.shape[-2] * n)
 
-    def floor(self) -> float:
+    def floor(self, directions: Float[np.ndarray, "d u"]) -> Float[np.ndarray, " d"]:
+        """What rounding leaves of zero for each combination, since its functions were scaled up by different amounts."""
+        weights = directions.reshape(len(directions), len(self.functions), self.action.fibre_dimension)
+        spread = np.sqrt(((weights * self.roundings[:, None]) ** 2).sum(axis=(1, 2)))
         terms = self.action.base_dimension + self.action.fibre_dimension + self.space.dimension
-        parts = len(self.mixed) + len(self.action.components)
-        return numerical_floor(np.float64, terms, float(np.sqrt(max(parts, 1))) * self.condition)
+        parts = self.action.dimension + len(self.action.components)
+        return numerical_floor(np.float64, terms, np.sqrt(max(parts, 1))) * spread
 
     def null_space(self, samples: Samples) -> tuple[Float[np.ndarray, "d u"], Decision]:
         """Orthonormal combinations that every row takes to zero, and the decision on their number."""
@@ -300,7 +312,9 @@ class _Rows:
         for block in self._blocks(samples, self.mixed):
             factor.add(block)
         spectrum = factor.spectrum()
-        decision = decide(spectrum.values, floor=self.floor())
+        decision = decide(spectrum.values, floor=self.floor(spectrum.vectors))
+        if self.dropped and decision.verdict == "certain":
+            decision = replace(decision, verdict="supported")
         return spectrum.null_vectors(decision.nullity), decision
 
     def vanish(self, samples: Samples, found: Float[np.ndarray, "d u"]) -> bool:
@@ -308,8 +322,8 @@ class _Rows:
         factor = TriangularFactor(len(found))
         for block in self._blocks(samples, np.eye(self.action.dimension)):
             factor.add(block @ found.T)
-        decision = decide(factor.spectrum().values, floor=self.floor() * np.sqrt(max(self.action.dimension, 1)))
-        return decision.nullity == len(found)
+        spectrum = factor.spectrum()
+        return decide(spectrum.values, floor=self.floor(spectrum.vectors @ found)).nullity == len(found)
 
     def defects(self, samples: Samples, found: Float[np.ndarray, "d u"]) -> Float[np.ndarray, " d"]:
         """The size of the rows of all generators and components on each section found."""
