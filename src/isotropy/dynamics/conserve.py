@@ -166,7 +166,7 @@ def measure(trajectories: Trajectories, space: Space, batch_size: int | None = N
         if trajectories.velocity_errors.any():
             error.add(clocks[rows] * np.einsum("pfi,pi->pf", gradients, trajectories.velocity_errors[rows]))
     # The R of [1, F] holds that of F about its mean: drop the first row and column.
-    whole = np.linalg.qr(values.matrix, mode="r")
+    whole = np.asarray(np.linalg.qr(values.matrix, mode="r"))
     return Operators(
         whole[:, 1:], whole[1:, 1:], drift.matrix, error.matrix, np.sqrt(squares), len(trajectories)
     )  # fmt: skip
