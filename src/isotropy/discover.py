@@ -50,6 +50,10 @@ def discover(model: Any, action: Action, samples: Samples | None = None, *, batc
             f"`action` says how the candidates act. Got {type(action).__name__}: "
             f"pass for example `iso.Action(groups.GL(3))`."
         )
+    if action.dimension == 0:
+        raise IsotropyError(
+            f"{action} has no generators to find symmetries among: choose a group that moves points continuously."
+        )
     if isinstance(model, Data):
         if samples is not None:
             raise IsotropyError("`Data` brings its own samples: leave out the third argument.")

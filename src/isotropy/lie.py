@@ -70,6 +70,10 @@ class LieDerivative:
         if mode is None:
             costs: dict[Mode, float] = {"forward": m, "reverse": REVERSE_COST * n, "generators": q}
             mode = min(costs, key=lambda name: costs[name])
+        if batch_size is not None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
+        ):
+            raise IsotropyError(f"`batch_size` must be a positive integer. Got {batch_size!r}.")
         if batch_size is None:
             per_point = 8 * (n * (m + q) + q * m + q * n + m)
             batch_size = int(np.clip(BATCH_BYTES // per_point, 16, 65536))
