@@ -350,6 +350,7 @@ def test_radial_basis_functions_on_an_orbit():
     assert enforce(Action(groups.D(6)), space).dimension == 2
 
 
+@pytest.mark.filterwarnings("ignore:cannot tell which:isotropy.IsotropyWarning")
 @pytest.mark.parametrize("width", [0.5, 2.0, 4.0])
 def test_a_crowded_space_invents_nothing(width):
     """Wide radial functions are nearly dependent: what rounding leaves of them must not pass for a symmetry."""

@@ -299,7 +299,7 @@ class _Rows:
             yield unit.reshape(-1, unit.shape[-2] * n)
 
     def floor(self, directions: Float[np.ndarray, "d u"]) -> Float[np.ndarray, " d"]:
-        """What rounding leaves of zero for each combination, since its functions were scaled up by different amounts."""
+        """What rounding leaves of zero for each combination, whose functions were scaled up by different amounts."""
         weights = directions.reshape(len(directions), len(self.functions), self.action.fibre_dimension)
         spread = np.sqrt(((weights * self.roundings[:, None]) ** 2).sum(axis=(1, 2)))
         terms = self.action.base_dimension + self.action.fibre_dimension + self.space.dimension

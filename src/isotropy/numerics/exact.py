@@ -98,22 +98,28 @@ def same_span(first: Sparse, second: Sparse) -> bool:
     return a.shape == b.shape and (a != b).nnz == 0
 
 
-def blocks(matrix: Sparse) -> Iterator[tuple[Int[np.ndarray, " r"], Int[np.ndarray, " c"]]]:
-    """Sets of rows and columns that no entry joins to others; columns of zeros are in none of them."""
+def blocks(matrix: Sparse) -> Iterator[tuple[Int[np.ndarray, " r"], Int[np.ndarray, " c"], np.ndarray]]:
+    """Sets of rows and columns that no entry joins to others, and the entries of each as a dense array (r, c).
+
+    Rows and columns come in their own order; those that have no entry are in no block.
+    """
     rows, columns = matrix.shape
     entries = matrix.tocoo()
-    joined = sp.coo_array(
-        (np.ones(entries.nnz, dtype=np.int8), (entries.coords[0], entries.coords[1] + rows)),
-        shape=(rows + columns, rows + columns),
-    )
+    i, j = entries.coords[0], entries.coords[1] + rows
+    joined = sp.coo_array((np.ones(entries.nnz, dtype=np.int8), (i, j)), shape=(rows + columns, rows + columns))
     count, label = sp.csgraph.connected_components(joined, directed=False)
-    used = np.zeros(count, dtype=bool)
-    used[label[entries.coords[1] + rows]] = True
-    order = np.argsort(label, kind="stable")
-    starts = np.searchsorted(label[order], np.arange(count + 1))
-    for k in np.flatnonzero(used):
-        members = order[starts[k] : starts[k + 1]]
-        yield members[members < rows], members[members >= rows] - rows
+    members = np.argsort(label, kind="stable")
+    starts = np.searchsorted(label[members], np.arange(count + 1))
+    above = np.bincount(label[:rows], minlength=count)
+    place = np.empty(rows + columns, dtype=np.int64)
+    place[members] = np.arange(rows + columns) - starts[label[members]]
+    order = np.argsort(label[i], kind="stable")
+    ends = np.searchsorted(label[i][order], np.arange(count + 1))
+    for k in np.flatnonzero(np.diff(ends)):
+        chosen, nodes, height = order[ends[k] : ends[k + 1]], members[starts[k] : starts[k + 1]], above[k]
+        dense = np.zeros((height, len(nodes) - height), dtype=matrix.dtype)
+        np.add.at(dense, (place[i[chosen]], place[j[chosen]] - height), entries.data[chosen])
+        yield nodes[:height], nodes[height:] - rows, dense
 
 
 def _integers(constraint: Sparse) -> Sparse | None:
@@ -188,9 +194,8 @@ def _kernel(image: Sparse, prime: int) -> Sparse:
     """Columns spanning the null space of ``image`` modulo ``prime``, block by block."""
     free = np.ones(image.shape[1], dtype=bool)
     rows, columns, entries, count = [], [], [], 0
-    for block_rows, block_columns in blocks(image):
+    for _, block_columns, dense in blocks(image):
         free[block_columns] = False
-        dense = image[block_rows][:, block_columns].toarray()
         reduced, pivots = _reduced(dense, prime)
         others = np.setdiff1d(np.arange(len(block_columns)), pivots)
         if not len(others):
@@ -237,9 +242,8 @@ def _echelon(vectors: Sparse, prime: int) -> Sparse:
     """The columns of ``vectors`` as rows of a reduced echelon form modulo ``prime``, sorted by their pivots."""
     transposed: Sparse = sp.csr_array(vectors.T)
     rows, columns, entries, leading = [], [], [], []
-    for block_rows, block_columns in blocks(transposed):
-        block_columns = np.sort(block_columns)
-        reduced, pivots = _reduced(transposed[block_rows][:, block_columns].toarray(), prime)
+    for _, block_columns, dense in blocks(transposed):
+        reduced, pivots = _reduced(dense, prime)
         i, j = np.nonzero(reduced)
         rows.append(i + len(leading))
         columns.append(block_columns[j])

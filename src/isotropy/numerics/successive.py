@@ -47,10 +47,10 @@ def _restricted(constraint: Sparse, basis: Sparse) -> tuple[Sparse, Decision]:
     image.eliminate_zeros()
     free = np.ones(basis.shape[1], dtype=bool)
     found, values, widest = [], [], 1
-    for rows, columns in blocks(image):
+    for rows, columns, dense in blocks(image):
         free[columns] = False
         widest = max(widest, len(rows), len(columns))
-        _, sizes, vectors = np.linalg.svd(image[rows][:, columns].toarray(), full_matrices=True)
+        _, sizes, vectors = np.linalg.svd(dense, full_matrices=True)
         sizes = np.concatenate([sizes, np.zeros(len(columns) - len(sizes))])
         found.append((columns, sizes, vectors))
         values.append(sizes)

@@ -16,35 +16,31 @@ LARGEST = (16, 400)
 
 def basis(rows: Sparse, noise: float) -> Sparse:
     """The same span in a sparse readable basis, block by block where a block is small enough to search."""
-    parts = [_block(rows, r, c, noise) for r, c in blocks(rows)]
+    parts = []
+    for r, c, block in blocks(rows):
+        small = len(r) <= LARGEST[0] and len(c) <= LARGEST[1]
+        parts.append((r, c, readable.sparse_basis(block, noise=noise) if small else block))
     return _stacked(parts, rows.shape)
 
 
 def integer_basis(rows: Sparse) -> Sparse:
     """As `basis`, for integers: a block is exchanged only where the other basis is sparser and provably spans it."""
     parts = []
-    for r, c in blocks(rows):
-        block = rows[r][:, c]
+    for r, c, block in blocks(rows):
         if 1 < len(r) <= LARGEST[0] and len(c) <= LARGEST[1]:
-            other = sp.csr_array(np.round(readable.sparse_basis(block.toarray())))
-            if other.nnz < block.nnz and same_span(block, other):
+            other = np.round(readable.sparse_basis(block))
+            sparser = np.count_nonzero(other) < np.count_nonzero(block)
+            if sparser and same_span(sp.csr_array(block), sp.csr_array(other)):
                 block = other
         parts.append((r, c, block))
     return _stacked(parts, rows.shape)
 
 
-def _block(rows: Sparse, r: Any, c: Any, noise: float) -> tuple[Any, Any, Sparse]:
-    block = rows[r][:, c].toarray()
-    if len(r) <= LARGEST[0] and len(c) <= LARGEST[1]:
-        block = readable.sparse_basis(block, noise=noise)
-    return r, c, sp.csr_array(block)
-
-
-def _stacked(parts: list[tuple[Any, Any, Sparse]], shape: tuple[int, int]) -> Sparse:
+def _stacked(parts: list[tuple[Any, Any, np.ndarray]], shape: tuple[int, int]) -> Sparse:
     """Blocks put back in place, rows sorted by their first entries."""
     if not parts:
         return sp.csr_array(shape)
-    entries = [block.tocoo() for _, _, block in parts]
+    entries = [sp.coo_array(block) for _, _, block in parts]
     row = np.concatenate([r[e.coords[0]] for (r, _, _), e in zip(parts, entries, strict=True)])
     column = np.concatenate([c[e.coords[1]] for (_, c, _), e in zip(parts, entries, strict=True)])
     values = np.concatenate([e.data for e in entries])
