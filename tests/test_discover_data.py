@@ -96,3 +96,13 @@ def test_samples_come_with_the_data():
     data = iso.Data(*pairs(50, 0.0, 0))
     with pytest.raises(iso.IsotropyError, match="brings its own samples"):
         iso.discover(data, iso.Action(groups.GL(3)), iso.Samples(data.X))
+
+
+def test_a_crowded_space_answers_all_the_same(inner):
+    """So many like terms that the operator is hardly known: no name, no exception."""
+    text = f"polynomials(1)*(1/{R}^2 + 1/{R}^2.5 + 1/{R}^3.5 + 1/{R}^4)"
+    data = iso.Data(*inner, space=spaces.parse(text, ("x", "y", "z")))
+    found = iso.discover(data, iso.Action.independent(groups.GL(3), groups.GL(3)))
+    assert found.decision.verdict == "cannot tell"
+    assert found.name == "unnamed"
+    assert str(found)

@@ -109,7 +109,7 @@ def _closed(
     """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
     directions = full.null_vectors(nullity)
     matrices = view.operator.action.matrices
-    if matrices is None or len(view.hidden) or nullity < 2:
+    if matrices is None or len(view.hidden) or nullity < 2 or not nameable(turn):
         return directions, None
     frame = np.tensordot(view.seen, matrices, 1).reshape(len(view.seen), -1)
     stack = frame.reshape(len(frame), *matrices.shape[1:])

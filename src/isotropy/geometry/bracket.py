@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg as sla
 from jaxtyping import Array, Float
 
+from ..errors import IsotropyError
 from ..groups.algebra import LieAlgebra
 from ..numerics.decide import closes, nameable
 from .action import Action
@@ -68,7 +69,7 @@ def span(
         )
     if closes(residual, noise=noise, size=action.dimension):
         faithful = exact and (len(unseen) == 0 or d == 1)
-        return Span(_algebra(action, found, unit, products, noise, faithful), residual, False)
+        return _named(action, found, unit, products, residual, noise=noise, faithful=faithful, truncated=False)
     if exact:
         return Span(None, residual, False, NOT_CLOSED)
     beyond = products - _project(candidates, products)
@@ -76,7 +77,26 @@ def span(
         return Span(None, residual, False, NOT_CLOSED)
     part = _closed_part(outside / scale, noise, action.dimension)
     inner = np.einsum("ai,bj,ijk->abk", part, part, products)
-    return Span(_algebra(action, part @ found, part @ unit, inner, noise, False), residual, True)
+    rows = part @ found, part @ unit
+    return _named(action, *rows, inner, residual, noise=noise, faithful=False, truncated=True)
+
+
+def _named(
+    action: Action,
+    found: np.ndarray,
+    unit: np.ndarray,
+    products: np.ndarray,
+    residual: float,
+    *,
+    noise: float,
+    faithful: bool,
+    truncated: bool,
+) -> Span:
+    try:
+        algebra = _algebra(action, found, unit, products, noise, faithful)
+    except IsotropyError as refusal:
+        return Span(None, residual, truncated, f"the generators are too uncertain to name their span: {refusal}")
+    return Span(algebra, residual, truncated)
 
 
 def _matrix_brackets(
