@@ -17,6 +17,9 @@ from . import catalogue
 from .group import Group
 from .representation import Leaf, Representation
 
+LARGEST = 500
+"""The largest label for which matrices are made; their size is the square of its double."""
+
 
 def irrep(group: Group, *labels: Any) -> Representation:
     """The irreducible with these labels.
@@ -49,6 +52,8 @@ def _half(value: Any, name: str, *, whole: bool = False) -> Fraction:
         number = Fraction(str(value))
     except ValueError:
         raise IsotropyError(f"The label `{name}` must be a number such as 2 or 1/2. Got {value!r}.") from None
+    if number > LARGEST:
+        raise IsotropyError(f"The label `{name}` may be up to {LARGEST}. Got {str(value)[:20]}.")
     if number < 0 or (number if whole else 2 * number).denominator != 1:
         kind = "a whole number" if whole else "a whole or half number"
         extra = " (half-integer spins are representations of SU(2))" if whole and (2 * number).denominator == 1 else ""

@@ -154,8 +154,6 @@ class _Reader:
         return self.lifted(getattr(group, _NAMES[name]), factor)
 
     def irreducible(self, labels: list[str]) -> Representation:
-        if len(labels[0]) > 4:
-            self.fail("labels below 10000")
         factor, group = self.factor()
         return self.lifted(irrep(group, *labels), factor)
 

@@ -46,18 +46,19 @@ def restrict(rep: Representation, subgroup: Group) -> Representation:
     words = [_word(group, g, k) for k, g in enumerate(subgroup.components)]
 
     def change(leaf: Leaf) -> Representation:
-        for own, other in ((group.scalar, subgroup.scalar), (group.vector, subgroup.vector)):
-            if leaf == own:
-                return other
-        if leaf.has_points:
-            return subgroup.point
-        images = [_image(leaf, word) for word in words]
+        for name in ("scalar", "vector", "point"):
+            if leaf == getattr(group, name):
+                return getattr(subgroup, name)
+        d = leaf.dimension
+        images = np.array([_image(leaf, word) for word in words]).reshape(len(words), d + 1, d + 1)
         return Leaf(
             subgroup,
             f"{leaf.label}|{group}",
             leaf.generator_stack.combine(coefficients),
-            Stack.from_matrices(images, size=leaf.dimension),
-            dimension=leaf.dimension,
+            images[:, :d, :d],
+            dimension=d,
+            offsets=coefficients @ leaf.offsets() if leaf.has_points else None,
+            component_offsets=images[:, :d, d] if leaf.has_points else None,
         )
 
     return rep.on_leaves(change)
@@ -167,9 +168,12 @@ def _logarithms(group: Group, matrix: np.ndarray, floor: float) -> list[np.ndarr
 
 
 def _image(leaf: Leaf, word: Word) -> np.ndarray:
-    """The word's matrix in a representation."""
-    generators, components = leaf.generators(), leaf.components()
-    result = np.eye(leaf.dimension)
+    """The word's matrix in a representation, homogeneous, so that points are moved as well."""
+    d = leaf.dimension
+    generators = np.pad(leaf.generators(), ((0, 0), (0, 1), (0, 1)))
+    components = np.pad(leaf.components(), ((0, 0), (0, 1), (0, 1)))
+    generators[:, :d, d], components[:, :d, d], components[:, d, d] = leaf.offsets(), leaf.component_offsets(), 1
+    result = np.eye(d + 1)
     for coefficients in word[0]:
         result = result @ scipy.linalg.expm(np.tensordot(coefficients, generators, 1))
     for k in word[1]:
