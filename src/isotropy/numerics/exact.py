@@ -1,9 +1,10 @@
 """Null spaces of integer matrices, exactly: modulo primes, rational reconstruction, and a check in integers.
 
-The common null space of several sparse constraints is found one constraint after the other. Each is restricted to what
-the ones before left, and falls apart into blocks that share no row; a block is small where the constraint has much
-structure, as generators acting on monomials do. Residues never grow, and what they lose is won back in the end: a basis
-of integers that satisfies every constraint, whose number reaches the bound that any prime gives, is the whole answer.
+Sparse constraints fall apart into blocks that share no row, and a block is small where they have much structure, as
+generators acting on monomials do. Where a block of all constraints together is large, they are taken one after the
+other, each restricted to what the ones before left, since a single one has smaller blocks. Residues never grow, and
+what they lose is won back in the end: a basis of integers that satisfies every constraint, whose number reaches the
+bound that any prime gives, is the whole answer.
 
 Source: J. von zur Gathen, J. Gerhard, *Modern Computer Algebra*, 3rd ed., chapters 5 (reconstruction) and 14.
 """
@@ -29,6 +30,9 @@ PRIME_BITS = 25
 
 LARGEST_SUM = 2 ** (63 - 2 * PRIME_BITS)
 """How many products of residues may be added before the remainder is taken."""
+
+TOGETHER = 512
+"""The largest block, in columns, up to which all constraints are eliminated together."""
 
 MOST_PRIMES = 5
 """Numerators and denominators up to 2^62 are reconstructed; a basis of larger ones is no longer readable anyway."""
@@ -61,9 +65,10 @@ def null_space(constraints: Sequence[Sparse], columns: int) -> Sparse | None:
     if any(matrix is None for matrix in integer):
         return None
     matrices = [matrix for matrix in integer if matrix is not None]
+    steps = _steps(matrices)
     found: list[tuple[int, Sparse]] = []
     for prime in _primes(MOST_PRIMES):
-        found.append((prime, _echelon(_null_modulo(matrices, columns, prime), prime)))
+        found.append((prime, _echelon(_null_modulo(steps, columns, prime), prime)))
         # A prime that divides a minor finds too many vectors: only those that find fewest count.
         fewest = min(basis.shape[0] for _, basis in found)
         found = [(p, basis) for p, basis in found if basis.shape[0] == fewest]
@@ -106,8 +111,7 @@ def blocks(matrix: Sparse) -> Iterator[tuple[Int[np.ndarray, " r"], Int[np.ndarr
     rows, columns = matrix.shape
     entries = matrix.tocoo()
     i, j = entries.coords[0], entries.coords[1] + rows
-    joined = sp.coo_array((np.ones(entries.nnz, dtype=np.int8), (i, j)), shape=(rows + columns, rows + columns))
-    count, label = sp.csgraph.connected_components(joined, directed=False)
+    count, label = _labels(matrix)
     members = np.argsort(label, kind="stable")
     starts = np.searchsorted(label[members], np.arange(count + 1))
     above = np.bincount(label[:rows], minlength=count)
@@ -120,6 +124,23 @@ def blocks(matrix: Sparse) -> Iterator[tuple[Int[np.ndarray, " r"], Int[np.ndarr
         dense = np.zeros((height, len(nodes) - height), dtype=matrix.dtype)
         np.add.at(dense, (place[i[chosen]], place[j[chosen]] - height), entries.data[chosen])
         yield nodes[:height], nodes[height:] - rows, dense
+
+
+def _labels(matrix: Sparse) -> tuple[int, Int[np.ndarray, " r+c"]]:
+    """The number of blocks, lonely rows and columns included, and the block of each row and then of each column."""
+    rows, columns = matrix.shape
+    i, j = matrix.tocoo().coords
+    joined = sp.coo_array((np.ones(len(i), dtype=np.int8), (i, j + rows)), shape=(rows + columns, rows + columns))
+    return sp.csgraph.connected_components(joined, directed=False)
+
+
+def _steps(matrices: Sequence[Sparse]) -> Sequence[Sparse]:
+    """All constraints as one matrix if its blocks stay small, and otherwise one by one."""
+    if len(matrices) < 2:
+        return matrices
+    stacked: Sparse = sp.csr_array(sp.vstack(matrices, format="csr"))
+    _, label = _labels(stacked)
+    return [stacked] if np.bincount(label[stacked.shape[0] :]).max() <= TOGETHER else matrices
 
 
 def _integers(constraint: Sparse) -> Sparse | None:
