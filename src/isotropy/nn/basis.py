@@ -32,14 +32,13 @@ def bilinear_basis(first: Representation, second: Representation, target: Repres
     return basis.reshape(len(basis), target.dimension, first.dimension, second.dimension)
 
 
-def whitened(
-    target: Representation, bases: list[np.ndarray], counts: list[int]
-) -> tuple[list[np.ndarray], int]:
+def whitened(target: Representation, bases: list[np.ndarray], counts: list[int]) -> tuple[list[np.ndarray], int]:
     """Bases (r, d, d') of maps to one kind, scaled for unit normal weights, and the dimension of what they reach.
 
-    With so many copies of each source at standard normal coordinates, each irreducible of the target that is reached gets
-    unit variance in every coordinate: F = sum of Q Q^T commutes with the group wherever the group's matrices are closed
-    under transposition, and F^(-1/2) Q is the basis returned. Elsewhere one factor brings the mean variance to one.
+    With so many copies of each source at standard normal coordinates, each irreducible of the target that is reached
+    gets unit variance in every coordinate: F = sum of Q Q^T commutes with the group wherever the group's matrices are
+    closed under transposition, and F^(-1/2) Q is the basis returned. Elsewhere one factor brings the mean variance to
+    one.
     """
     total = np.zeros((target.dimension, target.dimension))
     for basis, count in zip(bases, counts, strict=True):
@@ -53,7 +52,9 @@ def whitened(
     matrices = [*target.sparse_generators(), *target.sparse_components()]
     size = max((abs(m).max() for m in matrices if m.nnz), default=0.0)
     # F^(-1/2) magnifies what rounding left in F by up to the ratio of its eigenvalues.
-    allowed = CLEAR * numerical_floor(np.float64, target.dimension, size * float(values[-1] / values[-rank]) * abs(root).max())
+    allowed = CLEAR * numerical_floor(
+        np.float64, target.dimension, size * float(values[-1] / values[-rank]) * abs(root).max()
+    )
     if any(abs(m @ root - (m.T @ root).T).max() > allowed for m in matrices):
         root = np.eye(target.dimension) / np.sqrt(values.sum() / target.dimension)
     return [np.einsum("pr,krq->kpq", root, basis) for basis in bases], rank

@@ -37,7 +37,8 @@ class Factored(eqx.Module):
         space = maps(input, output)
         if space.mix is not None or space.affine:
             raise IsotropyError(
-                f"`form='factored'` needs completely reducible representations. `{input}` -> `{output}` of {input.group} is "
+                f"`form='factored'` needs completely reducible representations. `{input}` -> `{output}` of "
+                f"{input.group} is "
                 f"not: use `form='dense'`."
             )
         source, target = Layout.of(input), Layout.of(output)

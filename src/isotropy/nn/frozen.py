@@ -14,9 +14,9 @@ from jaxtyping import Array
 class Frozen(eqx.Module):
     """An array of real numbers that is not a parameter, kept as the bit pattern of its floats.
 
-    Equinox trains the leaves that are inexact arrays; a bit pattern is an integer array. So `eqx.filter_grad`, weight decay
-    and a count of parameters leave it alone, while `eqx.tree_serialise_leaves` writes it with the rest: weights that refer to
-    a basis are read back with that very basis. float64 where JAX has it enabled, float32 otherwise.
+    Equinox trains the leaves that are inexact arrays; a bit pattern is an integer array. So `eqx.filter_grad`, weight
+    decay and a count of parameters leave it alone, while `eqx.tree_serialise_leaves` writes it with the rest: weights
+    that refer to a basis are read back with that very basis. float64 where JAX has it enabled, float32 otherwise.
 
     >>> Frozen([1.0, 0.5]).value
     Array([1. , 0.5], dtype=float32)

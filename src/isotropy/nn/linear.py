@@ -28,14 +28,15 @@ class Linear(eqx.Module):
     A summand that is repeated counts as a channel: between c copies of one kind and c' of another the weights are c c'
     times the dimension of the maps between one copy and one copy, and only the basis of these is kept. The matrix M is
     assembled from them, once for a whole batch under `jax.vmap`, so that a step costs what that of an ordinary linear
-    layer costs. Where a kind is so large that this basis would be heavy (a high tensor power), it is kept in factors and
-    x is carried to the irreducibles and back instead (``form``). The bias b runs over the invariant vectors of the target.
+    layer costs. Where a kind is so large that this basis would be heavy (a high tensor power), it is kept in factors
+    and x is carried to the irreducibles and back instead (``form``). The bias b runs over the invariant vectors of the
+    target.
 
     Points (`G.point`) are taken relative to their mean, which is added to every point of the output.
 
     Weights are drawn so that at standard normal x the coordinates of each irreducible of the output have unit variance;
-    irreducibles that the input lacks stay zero (``ranks`` has the dimension reached in each kind). Raises `IsotropyError` if a summand of the target cannot be reached at all,
-    unless ``allow_zero``: it would stay zero.
+    irreducibles that the input lacks stay zero (``ranks`` has the dimension reached in each kind). Raises
+    `IsotropyError` if a summand of the target cannot be reached at all, unless ``allow_zero``: it would stay zero.
 
     Cost of a point: the product with M. Tensor powers and other groups are `hom`'s business: see there for the method.
 
@@ -44,7 +45,7 @@ class Linear(eqx.Module):
     >>> V, S = groups.SO(3).vector, groups.SO(3).scalar
     >>> layer = Linear(2*V + S, V + V@V, key=jax.random.key(0))
     >>> layer(jax.numpy.ones(7)).shape, layer.dimension
-    ((12,), 6)
+    ((12,), 5)
     """
 
     weights: tuple[Array, ...]
@@ -91,8 +92,10 @@ class Linear(eqx.Module):
         missing = [str(kind) for a, kind in enumerate(target.kinds) if not self.ranks[a] and a not in self.biased]
         if missing and not allow_zero:
             raise IsotropyError(
-                f"No equivariant linear map of {output.group} leads from `{input}` to {' or '.join(f'`{m}`' for m in missing)}"
-                f"{' (nor a bias)' if use_bias else ''}: that part of the output would stay zero. Drop it, add summands to "
+                f"No equivariant linear map of {output.group} leads from `{input}` to "
+                f"{' or '.join(f'`{m}`' for m in missing)}"
+                f"{' (nor a bias)' if use_bias else ''}: that part of the output would stay zero. Drop it, add "
+                f"summands to "
                 f"the input (products of its summands, say), or pass `allow_zero=True`."
             )
 

@@ -15,62 +15,10 @@ from .basis import maps
 from .gate import Gated
 from .layout import Layout, check_pair, check_point, copies, is_invariant, linear_part
 from .linear import Linear
-from .product import Product
+from .quadratic import Quadratic
 
 CHANNELS = 16
 """A hidden width of this many gives one more channel of products."""
-
-SHARE = 0.1
-"""Standard deviation of the products' part of a layer at the start, where the linear part has standard deviation 1.
-
-Products of products grow fast in the tails; started small, they leave the variance of every layer near 1.
-"""
-
-
-class Quadratic(eqx.Module):
-    """A linear layer plus products: x -> M x + b + N p(x), where p are the products of `Product`.
-
-    At the start the products have the share `SHARE` of the output where linear maps reach all of it, and an equal part elsewhere.
-    """
-
-    linear: Linear
-    product: Product
-    mix: Linear
-    shares: tuple[float, ...] = eqx.field(static=True)
-
-    def __init__(
-        self,
-        input: Representation,
-        output: Representation,
-        *,
-        channels: int,
-        key: PRNGKeyArray,
-        dtype: Any = jnp.float32,
-    ):
-        one, two, three = jax.random.split(key, 3)
-        self.linear = Linear(input, output, key=one, allow_zero=True, dtype=dtype)
-        self.product = Product(input, output, channels=channels, key=two, dtype=dtype)
-        self.mix = Linear(self.product.output, output, key=three, use_bias=False, allow_zero=True, dtype=dtype)
-        self.shares = tuple(
-            SHARE if rank == kind.dimension else 1.0
-            for rank, kind in zip(self.linear.ranks, self.linear.layouts[1].kinds, strict=True)
-        )
-
-    @property
-    def input(self) -> Representation:
-        """What the layer takes."""
-        return self.linear.input
-
-    @property
-    def output(self) -> Representation:
-        """What the layer gives."""
-        return self.linear.output
-
-    def __call__(self, x: Float[Array, " in"], *, key: PRNGKeyArray | None = None) -> Float[Array, " out"]:
-        """The image of one point."""
-        layout = self.linear.layouts[1]
-        products = layout.split(self.mix(self.product(x)))
-        return self.linear(x) + layout.join([part * s for part, s in zip(products, self.shares, strict=True)])
 
 
 class Block(eqx.Module):
@@ -114,7 +62,8 @@ class Residual(eqx.Module):
     def __init__(self, layer: Any):
         if layer.input != layer.output:
             raise IsotropyError(
-                f"`Residual` needs a layer from a representation to itself. Got one from `{layer.input}` to `{layer.output}`."
+                f"`Residual` needs a layer from a representation to itself. Got one from `{layer.input}` to "
+                f"`{layer.output}`."
             )
         self.layer = layer
 
@@ -134,22 +83,22 @@ class MLP(eqx.Module):
     """A ready equivariant network: ``depth`` hidden layers of about ``width`` channels, then a linear layer.
 
     Every layer sees its input x and equivariant products of learned channels of x, so that the network can form norms,
-    inner products, outer products and their like, and is not stuck where nothing linear exists. The hidden representation
-    is `hidden(group, width)`, a mix of scalars, vectors and rank-2 tensors, with the kinds of the input and of the output
-    where they fit, or the one given as ``hidden``. With ``residual`` the inner layers are residual. At ``depth`` 0 the
-    network is products and a linear layer.
+    inner products, outer products and their like, and is not stuck where nothing linear exists. The hidden
+    representation is `hidden(group, width)`, a mix of scalars, vectors and rank-2 tensors, with the kinds of the input
+    and of the output where they fit, or the one given as ``hidden``. With ``residual`` the inner layers are residual.
+    At ``depth`` 0 the network is products and a linear layer.
 
     `net(x)` takes one point: `jax.vmap(net)` a batch. Equivariance holds at any parameters: for compact groups to a few
-    rounding errors of the ``dtype``, for others to rounding times the size of the group element. Raises `IsotropyError` for representations of
-    two groups, a width that cannot hold the representations, and an output that no invariant theory reaches from the
-    input. Source of the design: Finzi2021; the products are taken channel by channel.
+    rounding errors of the ``dtype``, for others to rounding times the size of the group element. Raises `IsotropyError`
+    for representations of two groups, a width that cannot hold the representations, and an output that no invariant
+    theory reaches from the input. Source of the design: Finzi2021; the products are taken channel by channel.
 
     >>> import jax
     >>> from isotropy import groups
     >>> V, S = groups.O(3).vector, groups.O(3).scalar
     >>> net = MLP(V + S, V, width=32, depth=2, key=jax.random.key(0))
     >>> print(net.hidden)
-    11*S + 4*V + V@V
+    14*S + 3*V + V@V
     >>> x = jax.random.normal(jax.random.key(1), (4,))
     >>> bool(jax.numpy.allclose(net(-x.at[3].mul(-1)), -net(x), atol=1e-5))
     True
@@ -179,7 +128,8 @@ class MLP(eqx.Module):
         _count(depth, "depth", 0)
         if output.has_points:
             raise IsotropyError(
-                f"`MLP` gives no points. Got the output `{output}`: predict displacements, `{linear_part(output)}`, and "
+                f"`MLP` gives no points. Got the output `{output}`: predict displacements, `{linear_part(output)}`, "
+                f"and "
                 f"add them to the points that you have."
             )
         self.input, self.output = input, output
@@ -214,9 +164,9 @@ class MLP(eqx.Module):
 def hidden_representation(input: Representation, output: Representation, width: int) -> Representation:
     """A mix of about ``width`` channels: scalars, the group's vectors and rank-2 tensors, and the kinds that are used.
 
-    Each kind gets an equal share of the coordinates, one copy at least; kinds too large for that are left out unless the
-    input or the output has them and nothing smaller; scalars take what is left. The group's own vector is used with its
-    dual where the two are not equivalent, and in its real form where it is complex.
+    Each kind gets an equal share of the coordinates, one copy at least; kinds too large for that are left out unless
+    the input or the output has them and nothing smaller; scalars take what is left. The group's own vector is used with
+    its dual where the two are not equivalent, and in its real form where it is complex.
     """
     _count(width, "width", 1)
     group = input.group

@@ -19,8 +19,9 @@ class LayerNorm(eqx.Module):
     """Layer normalisation, kind by kind: invariant channels to mean 0 and variance 1, others to unit mean square.
 
     Channels are the copies of a kind. Where the group acts by orthogonal matrices the mean square is that of the
-    coordinates; elsewhere it is the mean absolute value of the kind's invariant quadratic forms, which is zero on a light
-    cone: ``epsilon`` is then what limits the gain. A learned gain for each channel, and a shift for the invariant ones.
+    coordinates; elsewhere it is the mean absolute value of the kind's invariant quadratic forms, which is zero on a
+    light cone: ``epsilon`` is then what limits the gain. A learned gain for each channel, and a shift for the invariant
+    ones.
 
     >>> import jax
     >>> from isotropy import groups

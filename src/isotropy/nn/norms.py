@@ -17,9 +17,9 @@ from .layout import is_orthogonal
 class Norms(eqx.Module):
     """The invariant quadratic forms (copies, k) of each copy of a kind.
 
-    Where the group acts by orthogonal matrices this is the mean square of the coordinates alone (k = 1). Elsewhere it is a
-    basis of the invariant symmetric forms, such as t^2 - x^2 - y^2 - z^2 of a Lorentz vector, each scaled to variance 1
-    at a standard normal argument; k = 0 where there is none, as for a vector of Sp(4).
+    Where the group acts by orthogonal matrices this is the mean square of the coordinates alone (k = 1). Elsewhere it
+    is a basis of the invariant symmetric forms, such as t^2 - x^2 - y^2 - z^2 of a Lorentz vector, each scaled to
+    variance 1 at a standard normal argument; k = 0 where there is none, as for a vector of Sp(4).
     """
 
     forms: Frozen | None
@@ -36,7 +36,8 @@ class Norms(eqx.Module):
         norms = Norms(kind)
         if not norms.count:
             raise IsotropyError(
-                f"`{kind}` of {kind.group} has no invariant quadratic form, so no norm: use `Gated`, whose gates are scalars."
+                f"`{kind}` of {kind.group} has no invariant quadratic form, so no norm: use `Gated`, whose gates are "
+                f"scalars."
             )
         return norms
 

@@ -28,8 +28,8 @@ class Bilinear(eqx.Module):
 
     The weights of kinds a x b -> c are copies of c times copies of a times copies of b times the dimension of the
     equivariant maps a (x) b -> c: many for wide representations, where `Product` has the same products channel by
-    channel. Drawn so that each irreducible of z that is reached has unit variance for independent standard normal x and y.
-    Raises `IsotropyError` if nothing bilinear reaches a summand of the output.
+    channel. Drawn so that each irreducible of z that is reached has unit variance for independent standard normal x and
+    y. Raises `IsotropyError` if nothing bilinear reaches a summand of the output.
 
     >>> import jax
     >>> from isotropy import groups
@@ -74,7 +74,8 @@ class Bilinear(eqx.Module):
             scaled, rank = whitened(kind, [q.reshape(len(q), kind.dimension, -1) for _, _, q in found], counts)
             if not rank:
                 raise IsotropyError(
-                    f"No equivariant bilinear map of {output.group} leads from `{first}` and `{second}` to `{kind}`: that part "
+                    f"No equivariant bilinear map of {output.group} leads from `{first}` and `{second}` to `{kind}`: "
+                    f"that part "
                     f"of the output would stay zero. Drop it, or add summands to the input."
                 )
             for (a, b, q), flat in zip(found, scaled, strict=True):
@@ -82,7 +83,11 @@ class Bilinear(eqx.Module):
                     shapes.append((len(q), count, one.counts[a], two.counts[b]))
                     bases.append(Frozen(flat.reshape(q.shape)))
                     paths.append((a, b, c))
-        self.paths, self.weights, self.bases = tuple(paths), normal(key, shapes, [1.0] * len(shapes), dtype), tuple(bases)
+        self.paths, self.weights, self.bases = (
+            tuple(paths),
+            normal(key, shapes, [1.0] * len(shapes), dtype),
+            tuple(bases),
+        )
 
     @property
     def dimension(self) -> int:
@@ -105,21 +110,22 @@ class Product(eqx.Module):
     """Products of learned channels of one input with themselves: x -> (L x)_j squash(R x)_j, every equivariant way.
 
     ``channels`` linear combinations of each kind of the input are multiplied with as many others, channel by channel,
-    along each equivariant map a (x) b -> c to a kind c of ``target``. `Squash` bounds the second factor, by an amount that
-    is learned, so that layers of products do not grow as powers of powers. ``output`` is the representation of all that comes
-    of it; a `Linear` layer after it mixes the channels. Products of two
-    kinds whose basis has more than `LARGEST_PATH` entries are left out.
+    along each equivariant map a (x) b -> c to a kind c of ``target``. Where ``bounded``, `Squash` limits the second
+    factor, by an amount that is learned, so that layers of products do not grow as powers of powers; otherwise the
+    products are exactly quadratic. ``output`` is the representation of all that comes of it; a `Linear` layer after it
+    mixes the channels. Products of two kinds whose basis has more than
+    `LARGEST_PATH` entries are left out.
 
     >>> import jax
     >>> from isotropy import groups
     >>> V, S = groups.SO(3).vector, groups.SO(3).scalar
     >>> print(Product(3*V + S, V + S, channels=2, key=jax.random.key(0)).output)
-    8*V + 4*S
+    4*V + 4*S
     """
 
     left: Linear
     right: Linear
-    squash: Squash
+    squash: Squash | None
     bases: tuple[Frozen, ...]
     input: Representation = eqx.field(static=True)
     output: Representation = eqx.field(static=True)
@@ -134,6 +140,7 @@ class Product(eqx.Module):
         *,
         channels: int,
         key: PRNGKeyArray,
+        bounded: bool = True,
         dtype: Any = jnp.float32,
     ):
         check_pair(input, target, "Product")
@@ -164,13 +171,14 @@ class Product(eqx.Module):
         assert mixed is not None
         self.left = Linear(input, mixed, key=one, use_bias=False, dtype=dtype)
         self.right = Linear(input, mixed, key=two, use_bias=False, dtype=dtype)
-        self.squash = Squash(mixed, dtype=dtype)
+        self.squash = Squash(mixed, dtype=dtype) if bounded else None
 
     def __call__(self, x: Float[Array, " in"], *, key: PRNGKeyArray | None = None) -> Float[Array, " out"]:
         """The products at one point."""
         x = check_point(x, self.input)
         lefts = self.left.layouts[1].split(self.left(x))
-        rights = self.right.layouts[1].split(self.squash(self.right(x)))
+        second = self.right(x)
+        rights = self.right.layouts[1].split(second if self.squash is None else self.squash(second))
         parts: list[list[Array]] = [[] for _ in self.sizes]
         for (a, b), basis, made in zip(self.paths, self.bases, self.kinds, strict=True):
             outer = jnp.einsum("jp,jq->jpq", lefts[a], rights[b]).reshape(len(lefts[a]), -1)
