@@ -504,6 +504,7 @@ BAD = [
     (lambda: hom(G.SO(3).vector, 3), "must be a representation"),
     (lambda: hom(G.SO(3).vector, G.SO(3).vector, method="svd"), "must be one of"),
     (lambda: hom(G.SE(2).point, G.SE(2).point, method="schur"), "conjugate transposition"),
+    (lambda: hom(60 * G.Heisenberg(1).vector, 60 * G.Heisenberg(1).vector), "single summands"),
     (lambda: quiet(G.SO(3).vector, G.SO(3).vector).apply([1.0, 2.0], np.ones(3)), "shape"),
     (lambda: quiet(G.SO(3).vector, G.SO(3).vector).apply([1.0], np.ones(4)), "last axis"),
     (lambda: quiet(G.SO(3).vector, G.SO(3).vector).apply([np.nan], np.ones(3)), "NaN"),

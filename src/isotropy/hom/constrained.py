@@ -21,6 +21,9 @@ BASE_LIMIT = 2**25
 COLUMNS_LIMIT = 500
 """Unknowns up to which constraints are solved by a dense factorisation, whose cost is their cube."""
 
+ENTRIES_LIMIT = 2**14
+"""Entries of one map beyond which the matrix-free method would take minutes."""
+
 
 def constrained(free: HomSpace, part: Reductive, *, seed: int) -> HomSpace:
     """The maps of ``free``, all those that the reductive part allows, that the rest of the group allows as well.
@@ -35,6 +38,11 @@ def constrained(free: HomSpace, part: Reductive, *, seed: int) -> HomSpace:
         base = free.homogeneous()
         mix, _ = null_space(_rows(base, left, right, part, sides), free.dimension, scale=scale)
         basis = np.tensordot(mix, base, 1)
+    elif rows * columns > ENTRIES_LIMIT:
+        raise IsotropyError(
+            f"`{free.source}` -> `{free.target}` is too large for a group that is not completely reducible: {rows} x "
+            f"{columns} entries. Ask for the maps between single summands; those between copies are their multiples."
+        )
     else:
         basis = _matrix_free(left, right, sides, free.dtype, seed)
         mix = np.stack([free.coordinates(b) for b in basis]) if len(basis) else np.zeros((0, free.dimension))
