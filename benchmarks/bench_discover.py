@@ -30,11 +30,11 @@ def peak() -> float:
 
 def measure(quick: bool) -> list[Figure]:
     """One model, one set of candidates, two ways to look at it."""
-    width, count = (128, 2000) if quick else (512, 4000)
+    width, count = (128, 2000) if quick else (1024, 600)
     model = eqx.nn.MLP(INPUTS, OUTPUTS, width, 3, activation=jnp.tanh, key=jax.random.key(0))
     action = iso.Action.independent(groups.GL(INPUTS), groups.GL(OUTPUTS))
     samples = iso.Samples.normal(count, INPUTS, seed=0, dtype=np.float32)
-    batch = 500
+    batch = 200
 
     def discovery():
         return iso.discover(model, action, samples, batch_size=batch)
@@ -55,7 +55,7 @@ def measure(quick: bool) -> list[Figure]:
     iso.discover(model, action, more, batch_size=batch)
     grown = max(0.0, peak() - before - more.points.nbytes)
     forward, reverse = passes(jax.jacfwd), passes(jax.jacrev)
-    cheaper = forward if ratio(forward, reverse, repeats=3) < 1 else reverse
+    cheaper = forward if ratio(forward, reverse, repeats=1) < 1 else reverse
     price = ratio(discovery, cheaper, repeats=3)
     return [
         Figure(f"time of discover ({action.dimension} candidates) against one pass of Jacobians", price, 2.0),

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README_HEAD = 25
 
-ROUNDING = re.compile(r"\d\.\d+e[+-](?:09|[1-9]\d)")
-"""A number below 1e-8 or above 1e8: what rounding left of zero, or a ratio to it."""
+ROUNDING = re.compile(r"(?<=gap )\d\.\d+e[+-]\d\d|\d\.\d+e[+-](?:09|[1-9]\d)")
+"""A gap, and any number below 1e-8 or above 1e8: what rounding left of zero, or a ratio to it."""
 
 
 class Block(NamedTuple):
