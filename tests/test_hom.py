@@ -300,6 +300,9 @@ CASES = [
     (G.Aff(2), "V@V.dual", "V.dual@V"),
     (G.Group(SKEW @ G.SO(3).matrices @ np.linalg.inv(SKEW)), "V@V", "V@V"),
     (G.Group(np.diag([1.0, 1e-8])[None]), "V@V", "V"),
+    (G.Group((), components=SKEW @ G.S(3).components @ np.linalg.inv(SKEW)), "V@V", "V + S"),
+    (G.Group((), components=[[[1.0, 1.0], [0.0, 1.0]]]), "V@V", "V@V"),
+    (G.Group(G.SO(2).matrices, components=[[[2.0, 0.0], [0.0, 2.0]]]), "V@V.dual", "S + V"),
 ]
 named = pytest.mark.parametrize(
     ("group", "source", "target"), CASES, ids=[f"{c[0]}-{c[1]}-{c[2]}".replace(" ", "") for c in CASES]
