@@ -9,8 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.linear_model import LassoCV
-from sklearn.model_selection import KFold
+from sklearn.linear_model import lars_path_gram
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import groups
@@ -27,9 +26,6 @@ from .results.basis import Basis
 DEGREE = 2
 """Degree of the polynomials where no space is given."""
 
-FOLDS = 5
-"""Parts of the samples that a sparse fit leaves out in turn."""
-
 
 class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Linear regression on functions that a group leaves unchanged (``how="enforce"``), or may (``how="promote"``).
@@ -42,7 +38,8 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     An enforced fit is ridge regression: the penalty is the sum of squares of all coefficients on the functions of
     ``space``, scaled to unit mean square over the samples, so it does not depend on the basis; constants go free.
     ``alpha`` is its strength; generalised cross-validation chooses it unless given. ``sparse=True`` keeps the elements
-    of the basis that a cross-validated lasso picks, and fits these. ``sample_weight`` counts repetitions.
+    of the basis on the lasso's path that have the smallest Bayesian information criterion, and fits these.
+    ``sample_weight`` counts repetitions.
 
     Attributes
     ----------
@@ -208,12 +205,12 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> Float[np.ndarray, "d c"]:
         count = float(weights.sum()) * outputs
         result = np.zeros((design.shape[1], rows.shape[1]))
-        if not self.sparse or len(weights) < FOLDS:
+        if not self.sparse:
             fitted = ridge(design, rows, Coordinates.of(metric), strength=self.alpha, count=count)
             self.alpha_ = fitted.strength
             return fitted.weights
         for column in range(rows.shape[1]):
-            kept = _support(design, rows[:, column], metric, outputs)
+            kept = _support(design, rows[:, column], metric, count)
             part = ridge(
                 design[:, kept],
                 rows[:, [column]],
@@ -237,17 +234,27 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self
 
 
-def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, outputs: int) -> np.ndarray:
-    """The free elements, and those that a lasso with cross-validation over samples keeps."""
-    cost = np.linalg.norm(metric, axis=1)
-    free = cost == 0
+def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, count: float) -> np.ndarray:
+    """The free elements, and the support on the lasso's path whose least squares fit has the smallest BIC."""
+    free = np.linalg.norm(metric, axis=1) == 0
     frame = np.linalg.qr(design[:, free])[0]
     inner = design[:, ~free] - frame @ (frame.T @ design[:, ~free])
     size = np.linalg.norm(inner, axis=0)
-    size = np.where(size > 0, size, 1.0) / np.sqrt(len(design))
-    samples = np.arange(len(design)).reshape(-1, outputs)
-    splits = [(samples[a].ravel(), samples[b].ravel()) for a, b in KFold(FOLDS).split(samples)]
-    lasso = LassoCV(cv=splits, fit_intercept=False).fit(inner / size, row - frame @ (frame.T @ row))
-    kept = free.copy()
-    kept[np.flatnonzero(~free)[lasso.coef_ != 0]] = True
-    return kept
+    inner = inner / np.where(size > 0, size, 1.0)
+    rest = row - frame @ (frame.T @ row)
+    _, _, path = lars_path_gram(inner.T @ rest, inner.T @ inner, n_samples=len(design), method="lasso")
+    # Below this a residual is rounding, and its logarithm says nothing.
+    smallest = (float(np.finfo(np.float64).eps) * len(design) * float(np.linalg.norm(row))) ** 2
+    best, kept = np.inf, np.zeros(inner.shape[1], dtype=bool)
+    for support in np.unique(path.T != 0, axis=0):
+        taken = int(support.sum() + free.sum())
+        if taken >= min(count, len(design)):
+            continue
+        fitted = inner[:, support] @ np.linalg.lstsq(inner[:, support], rest, rcond=None)[0]
+        error = max(float(((rest - fitted) ** 2).sum()), smallest)
+        score = count * np.log(error / count) + np.log(count) * taken if error > 0 else -np.inf
+        if score < best or (score == best and support.sum() < kept.sum()):
+            best, kept = score, support
+    result = free.copy()
+    result[np.flatnonzero(~free)[kept]] = True
+    return result
