@@ -1,0 +1,300 @@
+"""The nuclear norm of the Lie derivative as a penalty in any JAX training loop.
+
+``||L[F]||_*`` of a model F on sample points (Otto2025, section 6), in four forms: exact on all points; variational,
+which is additive over points and so takes minibatches; by one random generator a step, at a cost that does not grow
+with their number; and along chosen directions only, once it is known which symmetries to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from . import lie
+from .errors import IsotropyError
+from .geometry.action import Action
+from .geometry.fibre import Linear
+from .geometry.motion import Affine
+from .geometry.sample import Samples
+from .numerics.nuclear import euclidean_norm, nuclear_norm, whitening
+from .numerics.terms import checked_weight
+
+SKETCH = 64
+"""Points from which the table of generators is first made."""
+
+FRESH = 8
+"""Points from which it is renewed in the probe form."""
+
+
+class PenaltyState(NamedTuple):
+    """What the minibatch forms remember: a moving average of A^T A and what is made from it. A pytree of arrays.
+
+    ``gram`` (q, q) is the average, ``root`` (q, q) its inverse fourth root, ``size`` the trace of its square root,
+    ``shifts`` (g,) averages of ``|K_g F - F|^2``, ``count`` the number of updates.
+    """
+
+    gram: Float[Array, "q q"]
+    root: Float[Array, "q q"]
+    size: Float[Array, ""]
+    shifts: Float[Array, " g"]
+    count: Int[Array, ""]
+
+
+class _Part(NamedTuple):
+    action: Action
+    points: np.ndarray
+    weights: np.ndarray
+    mode: Any
+
+
+class Penalty:
+    """``penalty(model)`` is ``||L[model]||_* + discrete sum_g ||K_g model - model||``, a differentiable scalar.
+
+    ``model`` is a function of one point, such as an Equinox module, that JAX can differentiate; norms are mean squares
+    over ``samples``, generators orthonormal as the action gives them (convention C5). It runs in the precision of the
+    points it is given, inside `jit`, `grad` and `vmap`. ``discrete`` weighs the action's further components.
+
+    With sequences of actions and of samples, all of one group of q candidates, ``model`` is a sequence of as many
+    layers and the operators are stacked: one subgroup is kept by all layers.
+
+    The exact form costs q Jacobian-vector products, or one vector-Jacobian product for each output where that is less,
+    and a singular value decomposition. Minibatch forms keep a small state, made by `init`; see `update` and `probe`.
+
+    >>> from isotropy import groups
+    >>> penalty = Penalty(Action(groups.SO(3)), Samples.normal(32, 3, seed=0))
+    >>> bool(penalty(lambda x: x[0]**2 + x[1]**2 + x[2]**2) < 1e-5), bool(penalty(lambda x: x[0]) > 1)
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        action: Action | Sequence[Action],
+        samples: Samples | Sequence[Samples],
+        *,
+        discrete: float = 0.0,
+    ) -> None:
+        self.layered = not isinstance(action, Action)
+        actions = [action] if isinstance(action, Action) else list(action)
+        clouds = [samples] if isinstance(samples, Samples) else list(samples)
+        if not actions or len(actions) != len(clouds):
+            raise IsotropyError(
+                f"`Penalty` needs one set of samples for each action. Got {len(actions)} and {len(clouds)}."
+            )
+        parts = []
+        for one, cloud in zip(actions, clouds, strict=True):
+            if not isinstance(one, Action) or not isinstance(cloud, Samples):
+                raise IsotropyError(
+                    f"`Penalty` takes an `Action` and `Samples`, or sequences of them. "
+                    f"Got {type(one).__name__} and {type(cloud).__name__}."
+                )
+            if one.base_dimension != cloud.dimension:
+                raise IsotropyError(
+                    f"the samples are points of R^{cloud.dimension}, but {one} acts on R^{one.base_dimension}."
+                )
+            costs = {"forward": one.base_dimension, "reverse": lie.REVERSE_COST * one.fibre_dimension}
+            costs["generators"] = one.dimension
+            mode = min(costs, key=lambda name: costs[name])
+            parts.append(_Part(one, np.asarray(cloud.points), np.asarray(cloud.weights), mode))
+        self.parts = tuple(parts)
+        self.dimension = actions[0].dimension
+        if any(one.dimension != self.dimension for one in actions):
+            raise IsotropyError(
+                f"all layers must be moved by one group. Got {[one.dimension for one in actions]} generators."
+            )
+        self.discrete = checked_weight(discrete, "discrete")
+        if self.discrete and not actions[0].components:
+            raise IsotropyError(
+                "`discrete` needs further components, but the action's group is connected: leave it out."
+            )
+
+    def __call__(self, model: Any, points: Any = None) -> Float[Array, ""]:
+        """The penalty on all samples, or on ``points`` (b, m) alone.
+
+        The norm of a minibatch is *not* an unbiased guess of the norm on all points: use `update` for those.
+        """
+        value = nuclear_norm(self.operator(model, points))
+        if self.discrete:
+            value = value + self.discrete * jnp.sum(jax.vmap(euclidean_norm)(self._shifts(model, points)))
+        return value
+
+    def operator(self, model: Any, points: Any = None) -> Float[Array, "rows q"]:
+        """The rows of L[model], weighted so that sums of squares are means over points."""
+        rows = []
+        for part, layer, where, weights in self._each(model, points):
+            block = jax.vmap(partial(lie.derivative_at, layer, part.action, part.mode))(where)
+            rows.append((jnp.sqrt(weights)[:, None, None] * block).reshape(-1, self.dimension))
+        return jnp.concatenate(rows)
+
+    def spectrum(self, model: Any) -> tuple[Float[Array, " q"], Float[Array, "q q"]]:
+        """The singular values of L[model], descending, and the generators (rows of coefficients) that go with them.
+
+        The last rows are what the model comes closest to: hand them to `along`.
+        """
+        triangle = jnp.linalg.qr(self.operator(model), mode="r")
+        triangle = jnp.pad(triangle, ((0, max(0, self.dimension - len(triangle))), (0, 0)))
+        _, values, right = jnp.linalg.svd(triangle)
+        return values, right
+
+    def along(self, model: Any, directions: Float[Array, "s q"], points: Any = None) -> Float[Array, ""]:
+        """``sum_s |L[model] direction_s|^2 / 2``: a penalty on chosen generators alone, additive over points.
+
+        It costs one Jacobian-vector product for each direction. With a large weight it enforces them.
+        """
+        directions = jnp.asarray(directions)
+
+        def one(direction: Array) -> Array:
+            return sum((jnp.sum(d**2) for d in self._combined(model, direction, points)), jnp.zeros(()))
+
+        return 0.5 * jnp.sum(jax.vmap(one)(directions))
+
+    def init(self, model: Any, *, floor: float = 1e-4) -> PenaltyState:
+        """The state for `update` and `probe`, from the model as it stands and the first samples."""
+        points = tuple(jnp.asarray(part.points[:SKETCH]) for part in self.parts)
+        points = points if self.layered else points[0]
+        rows = jax.lax.stop_gradient(self.operator(model, points))
+        gram = rows.T @ rows
+        root, size = whitening(gram, floor)
+        shifts = jnp.zeros(0, gram.dtype)
+        if self.discrete:
+            shifts = jnp.sum(jax.lax.stop_gradient(self._shifts(model, points)) ** 2, axis=1)
+        return PenaltyState(gram, root, size, shifts, jnp.asarray(0))
+
+    def update(
+        self, model: Any, state: PenaltyState, points: Any = None, *, decay: float = 0.99, floor: float = 1e-4
+    ) -> tuple[Float[Array, ""], PenaltyState]:
+        """The variational form on a minibatch ``points`` (b, m), and the state for the next step.
+
+        ``(tr(A^T A W) + tr W^{-1}) / 2`` with ``W = (average of A^T A)^{-1/2}``: its gradient is additive over points,
+        so that a minibatch's is unbiased for a given W; at rest the value is the nuclear norm on all points. ``decay``
+        is that of the moving average, ``floor`` the part of the mean eigenvalue that is added before inverting.
+        """
+        rows = self.operator(model, points)
+        own = rows.T @ rows
+        gram = decay * state.gram + (1 - decay) * jax.lax.stop_gradient(own)
+        root, size = whitening(gram, floor)
+        value = 0.5 * (jnp.sum((rows @ root) ** 2) + size)
+        shifts = state.shifts
+        if self.discrete:
+            extra, shifts = self._shift_value(model, state, points, decay)
+            value = value + extra
+        return value, PenaltyState(gram, root, size, shifts, state.count + 1)
+
+    def probe(
+        self,
+        model: Any,
+        state: PenaltyState,
+        key: Array,
+        points: Any = None,
+        *,
+        decay: float = 0.9,
+        floor: float = 1e-4,
+        every: int | None = None,
+    ) -> tuple[Float[Array, ""], PenaltyState]:
+        """The variational form by one random generator: ``|L[model] c|^2`` with c normal of covariance W.
+
+        One Jacobian-vector product a step at any q. The state is renewed from a few points once in ``every`` steps, by
+        default 10 or q/4 if that is more; ``decay`` is that of one renewal. The expectation over ``key`` is `update`.
+        """
+        period = max(10, self.dimension // 4) if every is None else every
+        direction = state.root @ jax.random.normal(key, (self.dimension,), state.root.dtype)
+        moved = sum(
+            (jnp.sum(d**2) for d in self._combined(model, jax.lax.stop_gradient(direction), points)), jnp.zeros(())
+        )
+        value = 0.5 * (moved + state.size)
+
+        def renew(_: None) -> PenaltyState:
+            few = tuple(where[:FRESH] for _, _, where, _ in self._each(model, points))
+            rows = jax.lax.stop_gradient(self.operator(model, few if self.layered else few[0]))
+            gram = decay * state.gram + (1 - decay) * rows.T @ rows
+            root, size = whitening(gram, floor)
+            return PenaltyState(gram, root, size, state.shifts, state.count + 1)
+
+        def keep(_: None) -> PenaltyState:
+            return state._replace(count=state.count + 1)
+
+        following = jax.lax.cond(state.count % period == period - 1, renew, keep, None)
+        if self.discrete:
+            extra, shifts = self._shift_value(model, state, points, decay)
+            value, following = value + extra, following._replace(shifts=shifts)
+        return value, following
+
+    def _each(self, model: Any, points: Any) -> list[tuple[_Part, Any, Array, Array]]:
+        """For each layer: its part, its model, its points and their weights."""
+        layers = tuple(model) if self.layered else (model,)
+        if len(layers) != len(self.parts):
+            raise IsotropyError(f"`model` must have {len(self.parts)} layers. Got {len(layers)}.")
+        if points is None:
+            chosen = [(jnp.asarray(p.points), jnp.asarray(p.weights, p.points.dtype)) for p in self.parts]
+        else:
+            given = tuple(points) if self.layered else (points,)
+            chosen = []
+            for part, cloud in zip(self.parts, given, strict=True):
+                where = jnp.asarray(cloud)
+                if where.ndim != 2 or where.shape[1] != part.action.base_dimension:
+                    raise IsotropyError(
+                        f"`points` must have shape (b, {part.action.base_dimension}). Got {where.shape}."
+                    )
+                chosen.append((where, jnp.full(len(where), 1.0 / len(where), where.dtype)))
+        return [
+            (part, layer, where, weights)
+            for part, layer, (where, weights) in zip(self.parts, layers, chosen, strict=True)
+        ]
+
+    def _combined(self, model: Any, direction: Array, points: Any) -> list[Array]:
+        """Weighted L[model] along one generator, for each layer: one Jacobian-vector product."""
+        result = []
+        for part, layer, where, weights in self._each(model, points):
+            field, moved = _combine(part.action, direction)
+
+            def at(x: Array, layer: Any = layer, field: Any = field, moved: Any = moved) -> Array:
+                value, along = jax.jvp(lambda z: jnp.ravel(layer(z)), (x,), (field(x),))
+                return along - moved(x, value)
+
+            result.append(jnp.sqrt(weights)[:, None] * jax.vmap(at)(where))
+        return result
+
+    def _shifts(self, model: Any, points: Any) -> Float[Array, "g rows"]:
+        """Weighted ``K_g model - model`` for each further component g, all layers in one row."""
+        found = []
+        for part, layer, where, weights in self._each(model, points):
+            shape, root = part.action.fibre_shape, jnp.sqrt(weights)[:, None]
+
+            def at(x: Array, component: Any, layer: Any = layer, shape: Any = shape) -> Array:
+                moved = component.untheta(jnp.reshape(layer(component.theta(x)), shape))
+                return jnp.ravel(moved) - jnp.ravel(layer(x))
+
+            found.append(
+                jnp.stack([(root * jax.vmap(partial(at, component=g))(where)).ravel() for g in part.action.components])
+            )
+        return jnp.concatenate(found, axis=1)
+
+    def _shift_value(self, model: Any, state: PenaltyState, points: Any, decay: float) -> tuple[Array, Array]:
+        squares = jnp.sum(self._shifts(model, points) ** 2, axis=1)
+        shifts = decay * state.shifts + (1 - decay) * jax.lax.stop_gradient(squares)
+        size = jnp.sqrt(shifts) + jnp.finfo(shifts.dtype).eps
+        return 0.5 * self.discrete * jnp.sum(squares / size + size), shifts
+
+
+def _combine(action: Action, direction: Array) -> tuple[Any, Any]:
+    """The field x -> X(x) and the fibre motion (x, u) -> A(x) u of one combination of generators.
+
+    Constant matrices are combined first, so that the cost at a point does not grow with the number of generators.
+    """
+    motion, fibre = action.motion, action.value_motion
+    if isinstance(motion, Affine) and action.factor is None:
+        matrix = jnp.tensordot(direction, jnp.asarray(motion.matrices, direction.dtype), 1)
+        offset = direction @ jnp.asarray(motion.offsets, direction.dtype)
+        field = lambda x: matrix @ x + offset  # noqa: E731
+    else:
+        field = lambda x: jnp.tensordot(direction, action.base(x), 1)  # noqa: E731
+    if isinstance(fibre, Linear):
+        inner = jnp.tensordot(direction, jnp.asarray(fibre.matrices, direction.dtype), 1)
+        shift = direction @ jnp.asarray(fibre.offsets, direction.dtype)
+        return field, lambda x, u: inner @ u + shift
+    return field, lambda x, u: jnp.ravel(jnp.tensordot(direction, action.fibre(x, u.reshape(action.fibre_shape)), 1))
