@@ -128,7 +128,7 @@ def one_line(result):
         ("", "is empty"),
         ("x,y,z,u\n", "no row"),
         ("x,y,z,u\n1,2,3,4\n5,6,7,8\n", "nothing can be learned from so few"),
-        ("x,y,z,u\n1,2,3,4\n5,6,7,oops\n3,4,5,6\n", "'oops' at line 3, which is not a number"),
+        ("x,y,z,u\n1,2,3,4\n5,6,7,oops\n3,4,5,6\n", "'oops' at line 3, not a number"),
         ("x,y,z,u\n1,2,3,4\n5,6,7,nan\n3,4,5,6\n", "empty or NaN at line 3"),
         ("x,y,z,u\n1,2,3,4\n5,6,3,4\n3,4,3,6\n", "Column 'z' of data.csv is 3 in every row"),
         ("x,y,w,u\n1,2,3,4\n5,6,7,8\n3,4,5,6\n", "no column 'z'"),

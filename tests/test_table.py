@@ -130,7 +130,7 @@ def test_bad_npz(tmp_path, arrays, sentence):
         ("VX,y\n1,2\n3,4\n", ["vx"], "did you mean 'VX'"),
         ("x,y\n1,2\n3,4\n", ["x", "x"], "names the column 'x' twice"),
         ("x,y\n1,2\n3,4\n", [], "names no column"),
-        ("x,y\n1,2\nabc,4\n", ["x"], "'abc' at line 3, which is not a number"),
+        ("x,y\n1,2\nabc,4\n", ["x"], "'abc' at line 3, not a number"),
         ("x;y\n1,5;2\n3;4\n", ["x"], "decimal points, not commas"),
         ("x,y\n1,2\n,4\n,5\n", ["x"], "empty or NaN at line 3 .2 such rows in all."),
         ("x,y\n1,2\nnan,4\n", ["x"], "empty or NaN at line 3"),

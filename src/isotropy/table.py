@@ -87,7 +87,7 @@ class Table:
             except ValueError:
                 hint = " (write decimal points, not commas)" if "," in cell else ""
                 raise IsotropyError(
-                    f"Column {name!r} of {self.name} has {_short(str(cell))} at {self.unit} {place}, which is not a number"
+                    f"Column {name!r} of {self.name} has {_short(str(cell))} at {self.unit} {place}, not a number"
                     f"{hint}."
                 ) from None
         raise IsotropyError(f"Column {name!r} of {self.name} does not hold numbers.")

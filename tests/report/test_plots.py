@@ -11,7 +11,9 @@ import pytest
 import isotropy as iso
 from isotropy import groups
 from isotropy.numerics.decide import decide
+from isotropy.numerics.path import Path
 from isotropy.report import generators, plots, theme
+from isotropy.results.fit import Fit
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -116,3 +118,31 @@ def test_a_drawing_stays_small_however_many_points():
     few = theme.svg(plots.samples_figure(np.random.default_rng(0).normal(size=(10**3, 2)), ("x", "y")), "", salt="a")
     many = theme.svg(plots.samples_figure(np.random.default_rng(0).normal(size=(10**5, 2)), ("x", "y")), "", salt="a")
     assert len(many) <= 2 * len(few)
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_the_path_of_a_fit_marks_the_chosen_strength(followed):
+    found = discover(lambda x: x[0] ** 2 + x[1] ** 2, groups.GL(2), 2)
+    strengths = np.geomspace(1, 1e-3, 5)
+    path = Path(strengths, np.outer(1 / strengths, [1.0, 2.0, 3.0, 4.0]), strengths + 1, strengths / 10, chosen=2)
+    zero = np.zeros(6)
+    fit = Fit(
+        space=iso.spaces.Polynomials(2, degree=2),
+        coefficients=zero,
+        promoted=zero,
+        symmetries=found,
+        components=(),
+        strength=float(strengths[2]),
+        path=path if followed else None,
+        value=0.0,
+        relative_gap=0.0,
+        iterations=1,
+        converged=True,
+    )
+    figure = drawn(fit.plot())
+    if followed:
+        upper, lower = figure.axes
+        assert len(upper.lines) == 4 + 1
+        assert {float(axes.lines[-1].get_xdata()[0]) for axes in (upper, lower)} == {float(strengths[2])}
+    else:
+        assert len(figure.axes) == 1

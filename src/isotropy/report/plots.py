@@ -18,6 +18,7 @@ from matplotlib.ticker import NullFormatter
 from ..dynamics import Trajectories
 from ..numerics.decide import Decision
 from ..results.discovery import Discovery
+from ..results.fit import Fit
 from ..results.laws import Laws
 from . import generators
 from .theme import QUIET, SERIES, themed
@@ -66,6 +67,32 @@ def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None =
         _draw_spectrum(figure.add_subplot(grid[0, :]), found.spectrum, found.decision, "singular value")
         for k in range(shown):
             generators.draw(figure, grid[1 + k // columns, k % columns], found, k, points)
+    return figure
+
+
+def path_figure(fit: Fit) -> Figure:
+    """Singular values and held-out error along the strengths of a promoted fit, the chosen one marked.
+
+    Where no path was followed, the spectrum of the fit's symmetries.
+    """
+    path = fit.path
+    if path is None:
+        return spectrum_figure(fit.symmetries.spectrum, fit.symmetries.decision, label="singular value")
+    with themed():
+        figure = Figure(figsize=(5.2, 5.4), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        for k, values in enumerate(path.spectra.T):
+            upper.plot(path.strengths, values, color=SERIES[k % len(SERIES)], linewidth=1.2)
+        upper.set_ylabel("singular values")
+        lower.errorbar(path.strengths, path.error, yerr=path.spread, color=SERIES[0], linewidth=1.2, capsize=2)
+        lower.set_ylabel("held-out error")
+        lower.set_xlabel("strength")
+        lower.set_xscale("log")
+        lower.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
+        lower.xaxis.set_minor_formatter(NullFormatter())
+        for axes in (upper, lower):
+            axes.axvline(path.strengths[path.chosen], color=SERIES[1], linewidth=1.2, linestyle="--", label="chosen")
+        upper.legend(loc="best", fontsize="small")
     return figure
 
 
