@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import warnings
 
 import jax
@@ -403,11 +404,29 @@ def test_one_point_and_many_agree_and_trace():
     np.testing.assert_allclose(basis.values(points), expected, rtol=100 * EPS, atol=100 * EPS)
 
 
-def test_few_samples_are_doubled_until_fresh_ones_agree():
-    # Both functions oscillate fast and are small in most of the box.
-    space = spaces.Features(["x^2 + y^2", "exp(-20*x^2 - 20*y^2)", "x*exp(-30*x^2 - 30*y^2)"], input_dimension=2)
-    basis = enforce(Action(groups.SO(2)), space)
-    assert basis.dimension == 2
+def test_too_few_samples_are_doubled_until_fresh_ones_agree(monkeypatch):
+    module = sys.modules["isotropy.enforce"]
+    draw, counts = module._draw, []
+
+    def meagre(action, space, count, *, seed):
+        # The first draw sees two points, on which four functions are dependent.
+        counts.append(count)
+        drawn = draw(action, space, count, seed=seed)
+        return Samples(drawn.points[:2]) if len(counts) == 1 else drawn
+
+    monkeypatch.setattr(module, "_draw", meagre)
+    space = spaces.Features(["x^2 + y^2", "exp(-x^2 - y^2)", "x*exp(-x^2)"], input_dimension=2)
+    basis = enforce(Action(groups.T(2)), space + spaces.Polynomials(2, degree=0))
+    assert counts == [24, 24, 48, 48]
+    assert basis.text == ("1",)
+
+
+def test_samples_that_do_not_settle_the_rank_are_told():
+    # Translations leave constants; eight samples of eight functions are interpolated, and half of them say nothing.
+    space = spaces.Fourier(1, degree=4)
+    with pytest.warns(IsotropyWarning, match="half of the samples allow more"):
+        basis = enforce(Action(groups.T(1)), space, samples=Samples.uniform(9, 1, seed=0))
+    assert basis.decision.verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(
@@ -415,6 +434,7 @@ def test_few_samples_are_doubled_until_fresh_ones_agree():
     [
         (lambda: enforce(Action(groups.SO(3)), spaces.Polynomials(2, degree=2)), "moves points of R"),
         (lambda: enforce(groups.SO(3), spaces.Polynomials(3, degree=2)), "`action` says how"),
+        (lambda: enforce(Action(groups.SO(3)), spaces.Polynomials(3, degree=2), seed=-1), "`seed` must be"),
         (lambda: enforce(Action(groups.SO(3)), 3), "`space` is a space of functions"),
         (
             lambda: enforce(Action(2 * groups.SE(2).point, groups.SE(2).point), spaces.Polynomials(4, degree=1)),

@@ -78,7 +78,7 @@ def enforce(action: Action, space: Space, *, samples: Samples | None = None, see
       (x, y, z)
       (x^3 + x*y^2 + x*z^2, x^2*y + y^3 + y*z^2, x^2*z + y^2*z + z^3)
     """
-    _check(action, space)
+    _check(action, space, seed)
     if isinstance(space, Polynomials) and isinstance(action.motion, Affine) and not action.factor and samples is None:
         basis = _of_polynomials(action, space)
     else:
@@ -93,7 +93,7 @@ def enforce(action: Action, space: Space, *, samples: Samples | None = None, see
     return basis
 
 
-def _check(action: Any, space: Any) -> None:
+def _check(action: Any, space: Any, seed: Any) -> None:
     if not isinstance(action, Action):
         raise IsotropyError(
             f"`action` says how a group acts, for example `iso.Action(V, V)`. Got {type(action).__name__}."
@@ -110,6 +110,8 @@ def _check(action: Any, space: Any) -> None:
         )
     if space.dimension == 0:
         raise IsotropyError("`space` is empty, so there is no section to choose from: give it at least one function.")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise IsotropyError(f"`seed` must be an integer >= 0. Got {seed!r}.")
     shifted = isinstance(action.value_motion, Linear) and bool(action.value_motion.offsets.any())
     with jax.enable_x64(True):
         origin = jnp.zeros(action.fibre_shape)
@@ -188,8 +190,8 @@ def _of_samples(action: Action, space: Space, samples: Samples | None, seed: int
         view = _Rows(action, space, samples)
         found, decision = view.null_space(samples)
         half = Samples(samples.points[0::2], samples.weights[0::2])
-        if view.null_space(half)[0].shape[0] > len(found):
-            decision = _unsettled(decision)
+        if len(view.null_space(half)[0]) > len(found):
+            decision = _unsettled(decision, "half of the samples allow more sections than all of them do")
         checked = view.defects(samples, found)
     else:
         count = 2 * space.dimension + SPARE
@@ -199,11 +201,12 @@ def _of_samples(action: Action, space: Space, samples: Samples | None, seed: int
             found, decision = view.null_space(drawn)
             fresh = _draw(action, space, count, seed=seed + 2 * attempt + 1)
             checked = view.defects(fresh, found)
-            if view.vanish(fresh, found):
+            # Functions that look dependent here must look so there, too.
+            if view.vanish(fresh, found) and (not view.dropped or _Rows(action, space, fresh).dropped >= view.dropped):
                 break
             count *= 2
         else:
-            decision = _unsettled(decision)
+            decision = _unsettled(decision, "fresh samples refute part of the answer")
     if decision.verdict == "cannot tell":
         warnings.warn(f"cannot tell which sections are symmetric: {decision.reason}.", IsotropyWarning, stacklevel=3)
     rows = tidy.basis(sp.csr_array(view.coefficients(found)), view.noise(decision))
@@ -221,8 +224,8 @@ def _of_samples(action: Action, space: Space, samples: Samples | None, seed: int
     )
 
 
-def _unsettled(decision: Decision) -> Decision:
-    reason = "fresh samples refute part of the answer, so the rank has not settled: give more samples, or better spread"
+def _unsettled(decision: Decision, why: str) -> Decision:
+    reason = f"{why}, so the rank has not settled: give more samples, or better spread"
     return replace(decision, verdict="cannot tell", reason=reason)
 
 

@@ -180,8 +180,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Every output on its own: one design serves them all."""
         root = np.sqrt(weights)[:, None]
         features = self.space_.values(X)
-        metric = np.diag(self._sizes(features, weights))
-        table = self._solve(root * features, root * targets, metric, weights, outputs=1)
+        table = self._solve(root * features, root * targets, self._sizes(features, weights), weights, outputs=1)
         self.coef_ = table.ravel()
 
     def _fit_symmetric(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
@@ -236,7 +235,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, count: float) -> np.ndarray:
     """The free elements, and the support on the lasso's path whose least squares fit has the smallest BIC."""
-    free = np.linalg.norm(metric, axis=1) == 0
+    free = metric == 0 if metric.ndim == 1 else np.linalg.norm(metric, axis=1) == 0
     frame = np.linalg.qr(design[:, free])[0]
     inner = design[:, ~free] - frame @ (frame.T @ design[:, ~free])
     size = np.linalg.norm(inner, axis=0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 
@@ -23,13 +24,20 @@ STRENGTHS = 64
 class Coordinates:
     """Weights as ``penalised @ v + free @ u``: the metric is the square of v, and u costs nothing."""
 
-    penalised: Float[np.ndarray, "d r"]
-    free: Float[np.ndarray, "d s"]
+    penalised: Any
+    free: Any
 
     @classmethod
-    def of(cls, root: Float[np.ndarray, "d k"]) -> Coordinates:
-        """Coordinates in which the metric ``|root^T w|^2`` of weights w is a plain sum of squares."""
-        vectors, sizes, _ = np.linalg.svd(root, full_matrices=True)
+    def of(cls, root: Float[np.ndarray, "d ..."]) -> Coordinates:
+        """Coordinates in which the metric ``|root^T w|^2`` of weights w is a plain sum of squares.
+
+        ``root`` is a matrix (d, k), or the diagonal (d,) of one, and then the coordinates are sparse.
+        """
+        if root.ndim == 1:
+            eye = sp.csc_array(sp.eye_array(len(root)))
+            costly = np.flatnonzero(root)
+            return cls(sp.csc_array(eye[:, costly] / root[costly]), eye[:, np.flatnonzero(root == 0)])
+        vectors, sizes, _ = np.linalg.svd(root, full_matrices=root.shape[0] > root.shape[1])
         rank = int((sizes > numerical_floor(np.float64, max(root.shape), sizes.max(initial=0.0))).sum())
         return cls(vectors[:, :rank] / sizes[:rank], vectors[:, rank:])
 
