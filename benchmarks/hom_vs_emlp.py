@@ -174,34 +174,12 @@ def measure(row: Row, python: str, limit: int, memory: int, repeats: int) -> Out
     return Outcome(row.name, dimension, agrees, peer[0] > SLOW, peer[0] / seconds, residual)
 
 
-def main() -> int:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--emlp-python", required=True, help="a Python in which emlp is installed")
-    parser.add_argument("--limit", type=int, default=120, help="CPU seconds for each row of EMLP's")
-    parser.add_argument("--memory", type=int, default=8, help="GiB for each row of EMLP's")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "hom_vs_emlp.json")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore", IsotropyWarning)
-    hom(groups.SO(2).vector, groups.SO(2).vector, cache=False)
-    outcomes = []
-    for row in ROWS:
-        if options.only in row.name:
-            outcome = measure(row, options.emlp_python, options.limit, options.memory * 2**30, options.repeats)
-            outcomes.append(outcome)
-            times = "        -" if outcome.times_less is None else f"{outcome.times_less:8.0f}x"
-            print(f"{times} less  {outcome.name:24} dimension {outcome.dimension:6}   EMLP: {outcome.emlp}", flush=True)
-    counted = [o.times_less for o in outcomes if o.emlp_is_slow and o.times_less is not None]
-    least = min(counted, default=math.nan)
-    mean = math.exp(statistics.fmean(map(math.log, counted))) if counted else math.nan
-    print(f"where EMLP takes over {SLOW:g} s: at least {least:.0f}x less, {mean:.0f}x in the geometric mean")
-    if options.only:
-        return 0
-    query = [options.emlp_python, "-c", "import importlib.metadata as m; print(m.version('emlp'), m.version('jax'))"]
+def record(outcomes: list[Outcome], python: str) -> dict[str, object]:
+    """What the JSON file holds."""
+    least, mean = summary(outcomes)
+    query = [python, "-c", "import importlib.metadata as m; print(m.version('emlp'), m.version('jax'))"]
     peer = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
-    record = {
+    return {
         "benchmark": "hom_vs_emlp",
         "meaning": "times_less: EMLP's CPU time over ours, verification included; null where EMLP did not finish",
         "least_where_slow": least,
@@ -211,8 +189,44 @@ def main() -> int:
         "versions": {name: metadata.version(name) for name in ("isotropy", "numpy", "scipy")}
         | {"emlp": peer[0], "emlp's jax": peer[1], "python": platform.python_version()},
     }
+
+
+def summary(outcomes: list[Outcome]) -> tuple[float | None, float | None]:
+    """The smallest ratio and the geometric mean where EMLP is slow; None where no such row has finished."""
+    counted = [o.times_less for o in outcomes if o.emlp_is_slow and o.times_less is not None]
+    return (min(counted), math.exp(statistics.fmean(map(math.log, counted)))) if counted else (None, None)
+
+
+def main() -> int:
+    """Measure, print, write after every row; with ``--only`` the other rows of the file are kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--emlp-python", required=True, help="a Python in which emlp is installed")
+    parser.add_argument("--limit", type=int, default=120, help="CPU seconds for each row of EMLP's")
+    parser.add_argument("--memory", type=int, default=8, help="GiB for each row of EMLP's")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="measure the rows whose name contains this, keep the others")
+    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "hom_vs_emlp.json")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", IsotropyWarning)
+    hom(groups.SO(2).vector, groups.SO(2).vector, cache=False)
+    found: dict[str, Outcome] = {}
+    if options.only and options.json.exists():
+        rows = json.loads(options.json.read_text(encoding="utf-8"))["rows"]
+        found = {row["name"]: Outcome(**row) for row in rows}
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for row in ROWS:
+        if options.only not in row.name:
+            continue
+        outcome = measure(row, options.emlp_python, options.limit, options.memory * 2**30, options.repeats)
+        found[row.name] = outcome
+        times = "        -" if outcome.times_less is None else f"{outcome.times_less:8.0f}x"
+        print(f"{times} less  {outcome.name:24} dimension {outcome.dimension:6}   EMLP: {outcome.emlp}", flush=True)
+        ordered = [found[r.name] for r in ROWS if r.name in found]
+        text = json.dumps(record(ordered, options.emlp_python), indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    least, mean = summary(list(found.values()))
+    if least is not None:
+        print(f"where EMLP takes over {SLOW:g} s: at least {least:.0f}x less, {mean:.0f}x in the geometric mean")
     return 0
 
 
