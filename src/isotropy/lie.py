@@ -189,12 +189,18 @@ def of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray
     generator and the section, so enforcing, discovering and promoting all read this one array.
     """
     _same_dimension(action, space, samples)
-    points = np.asarray(samples.points, dtype=np.float64)
-    fields = action.fields(points)
-    moved = np.einsum("pfi,pqi->pqf", space.gradients(points), fields)
-    matrices = action.fibre_matrices(points)
+    moved, fixed = terms_of_space(action, space, np.asarray(samples.points, dtype=np.float64))
+    return moved - fixed
+
+
+def terms_of_space(
+    action: Action, space: Space, points: Float[np.ndarray, "p m"]
+) -> tuple[Float[np.ndarray, "p n q f n"], Float[np.ndarray, "p n q f n"]]:
+    """The two terms of `of_space` before they are subtracted: D(phi_f e_o) X_q and A_q phi_f e_o."""
+    moved = np.einsum("pfi,pqi->pqf", space.gradients(points), action.fields(points))
     eye = np.eye(action.fibre_dimension)
-    return np.einsum("pqf,no->pnqfo", moved, eye) - np.einsum("pf,pqno->pnqfo", space.values(points), matrices)
+    fixed = np.einsum("pf,pqno->pnqfo", space.values(points), action.fibre_matrices(points))
+    return np.einsum("pqf,no->pnqfo", moved, eye), fixed
 
 
 def components_of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n g f n"]:

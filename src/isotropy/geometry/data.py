@@ -129,9 +129,10 @@ class Data:
     @cached_property
     def explained(self) -> bool:
         """Whether the fit leaves noise alone: too small a space would look more symmetric than the truth."""
-        return self.relative_error <= MISFIT or not self._structured()
+        return self.relative_error <= MISFIT or not self.structured
 
-    def _structured(self) -> bool:
+    @cached_property
+    def structured(self) -> bool:
         """Whether residuals of nearest neighbours agree better than shuffled ones do (a test of lack of fit)."""
         spread = self.X.std(axis=0)
         points = self.X[:, spread > 0] / spread[spread > 0]

@@ -14,7 +14,7 @@ simulation (docs/decisions/certify.md), not proved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -230,6 +230,20 @@ class Certificate:
     reason: str
     tolerance: float
     level: float
+    fits: Fits = field(repr=False)
+    unit: Float[np.ndarray, "p p"] = field(repr=False)
+
+    def bound(self, generators: Float[np.ndarray, "e p"]) -> Float[np.ndarray, " e"]:
+        """Upper bounds on the defects of any generators, taken for chosen against all that their span leaves out.
+
+        The confidence is that of the certificate for generators of its span; for others it is that of a first look.
+        """
+        if len(generators) == 0:
+            return np.zeros(0)
+        rows = np.linalg.solve(self.unit, np.asarray(generators, dtype=np.float64).T).T
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rest = np.linalg.svd(rows)[2][len(rows) :].T
+        return upper_bounds(self.fits, rows[None], rest[None], level=self.level)[0]
 
 
 def certify(
@@ -299,6 +313,8 @@ def certify(
         reason=reason,
         tolerance=float(tolerance),
         level=float(level),
+        fits=fits,
+        unit=unit,
     )
 
 

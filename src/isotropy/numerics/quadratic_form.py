@@ -47,6 +47,7 @@ def cumulative(
     still = scale <= 0
     scale = np.where(still, 1.0, scale)
     weights, shifts = weights / scale[..., None], shifts / scale[..., None]
+    gaps = 1.0 - weights
     limit, spread = np.asarray(limit) / scale, np.asarray(spread) / scale
     fixed = np.isinf(dof) | (spread <= 0)
     count = 0.0 if np.isinf(dof) else float(dof)
@@ -55,7 +56,7 @@ def cumulative(
     def slope(height: np.ndarray) -> np.ndarray:
         """The derivative of the cumulant function at s = (1 - exp(height)) / 2."""
         twice = -np.expm1(height)
-        factors = 1.0 - twice[..., None] * weights
+        factors = gaps + weights * np.exp(height)[..., None]
         extra = np.where(fixed, 0.0, spread * (1.0 - 1.0 / (1.0 + twice * share)))
         return (weights / factors + shifts / factors**2).sum(axis=-1) + extra
 
@@ -67,9 +68,10 @@ def cumulative(
         middle = 0.5 * (low + high)
         above = slope(middle) > limit
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    twice = -np.expm1(0.5 * (low + high))
+    height = 0.5 * (low + high)
+    twice = -np.expm1(height)
     s = 0.5 * twice
-    factors = 1.0 - twice[..., None] * weights
+    factors = gaps + weights * np.exp(height)[..., None]
     value = (-0.5 * np.log(factors) + s[..., None] * shifts / factors).sum(axis=-1)
     bend = (2 * weights**2 / factors**2 + 4 * weights * shifts / factors**3).sum(axis=-1)
     moving = 1.0 + twice * share
@@ -107,8 +109,7 @@ def longest(
     radius = np.asarray(radius, dtype=np.float64)
     roots = np.sqrt(sizes)
     low = np.full(np.broadcast_shapes(top.shape, radius.shape), -FAR)
-    # At a multiplier of |matrix| |centre| / radius or more above the top the step is inside.
-    high = np.log1p(np.linalg.norm(along, axis=-1) / np.sqrt(top) / np.maximum(radius, np.finfo(float).tiny)) + low * 0
+    high = -low
 
     def step(height: np.ndarray) -> np.ndarray:
         return roots * along / (top[..., None] * np.exp(height)[..., None] + (top[..., None] - sizes))

@@ -1,0 +1,93 @@
+"""A certificate for data: how well pairs hold what a discovery claims, from the covariance of the fit.
+
+`geometry.data.Data` is linear in its parameters, so that its bracket with every candidate is a known linear map of
+what was fitted, and `numerics.certify` applies. Coordinates are those of `normalised`: generators are measured by their
+action on the samples. F is measured by how far the same generators would move it, the terms of L taken apart, so that a
+constant added to F changes no defect.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from .geometry.data import Data
+from .geometry.fibre import Linear
+from .lie import terms_of_space
+from .normalised import Normalised
+from .numerics.certify import Certificate, certify
+from .numerics.decide import numerical_floor
+from .numerics.spectrum import TriangularFactor
+
+LARGEST = 1200
+"""Candidates times parameters up to which the operator is certified: its decomposition costs the cube of this."""
+
+BATCH = 2**22
+"""Entries of the operator that are formed at once (32 MiB)."""
+
+
+def certificate(view: Normalised, data: Data, *, moved: float, tolerance: float, level: float) -> Certificate | None:
+    """Certify the candidates that the samples of ``view`` see; None where the fit or the problem's size forbids it.
+
+    ``moved`` is the mean squared distance by which the operator moves between refits to parts of the data. Rows that
+    depend on their neighbours move it by more than independent noise could: then the variance is raised by that factor.
+    None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
+    (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
+    """
+    action, space, seen = view.operator.action, data.space, view.seen
+    parameters = space.dimension * action.fibre_dimension
+    motion = action.value_motion
+    if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
+        return None
+    features = space.values(data.X)
+    scale = np.sqrt((features**2).mean(axis=0))
+    scale[scale == 0] = 1.0
+    left, sizes, right = np.linalg.svd(features / scale, full_matrices=False)
+    dof = len(data.X) - space.dimension
+    if dof < 1 or sizes[-1] <= numerical_floor(np.float64, max(features.shape), sizes[0]):
+        return None
+    beta = (right.T / sizes) @ (left.T @ data.Y)
+    left_over = data.Y - (features / scale) @ beta
+    errors = left_over.T @ left_over / dof
+    # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
+    errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
+    covariance = np.kron((right.T / sizes**2) @ right, errors)
+    bracket, form = _operator(view, data, scale)
+    # Functions that no candidate moves, constants for one, have no size and no bracket.
+    weights, axes = np.linalg.eigh(form)
+    kept = weights > numerical_floor(np.float64, parameters, weights[-1])
+    roots, axes = np.sqrt(weights[kept]), axes[:, kept]
+    size = float(np.linalg.norm(roots * (beta.ravel() @ axes)))
+    if size == 0:
+        return None
+    roots = roots / size
+    operator = bracket @ (axes / roots)
+    covariance = roots[:, None] * (axes.T @ covariance @ axes) * roots
+    expected = float(np.einsum("kpq,qr,kpr->", operator, covariance, operator, optimize=True))
+    variance = max(1.0, moved / expected) if expected > 0 else 1.0
+    return certify(operator, roots * (beta.ravel() @ axes), covariance, variance, dof, tolerance=tolerance, level=level)
+
+
+def _operator(
+    view: Normalised, data: Data, scale: Float[np.ndarray, " f"]
+) -> tuple[Float[np.ndarray, "k s q"], Float[np.ndarray, "q q"]]:
+    """The bracket of seen directions and parameters, in few rows, and the form that measures functions."""
+    action, samples = view.operator.action, view.operator.samples
+    s, n, f = len(view.seen), action.fibre_dimension, data.space.dimension
+    factor, form = TriangularFactor(s * f * n), np.zeros((f * n, f * n))
+    step = max(1, BATCH // (n * action.dimension * f * n))
+    for start in range(0, len(samples), step):
+        points = np.asarray(samples.points[start : start + step], dtype=np.float64)
+        weights = np.sqrt(samples.weights[start : start + step])
+        rows = weights[:, None, None, None, None] * view.row_scale[:, None, None, None]
+        parts = [
+            np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], view.seen, optimize=True).reshape(-1, s, f * n)
+            for part in terms_of_space(action, data.space, points)
+        ]
+        factor.add((parts[0] - parts[1]).reshape(-1, s * f * n))
+        for part in parts:
+            flat = part.reshape(-1, f * n)
+            form += flat.T @ flat / s
+    _, sizes, right = np.linalg.svd(factor.matrix, full_matrices=False)
+    kept = sizes > numerical_floor(np.float64, factor.columns, sizes.max(initial=0.0))
+    return (sizes[kept, None] * right[kept]).reshape(-1, s, f * n), form
