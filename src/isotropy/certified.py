@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from .geometry.action import Action
 from .geometry.data import Data
 from .geometry.fibre import Linear
 from .lie import terms_of_space
-from .normalised import Normalised
 from .numerics.certify import Certificate, certify
 from .numerics.decide import numerical_floor
 from .numerics.spectrum import TriangularFactor
@@ -26,15 +26,24 @@ BATCH = 2**22
 """Entries of the operator that are formed at once (32 MiB)."""
 
 
-def certificate(view: Normalised, data: Data, *, moved: float, tolerance: float, level: float) -> Certificate | None:
-    """Certify the candidates that the samples of ``view`` see; None where the fit or the problem's size forbids it.
+def certificate(
+    data: Data,
+    action: Action,
+    *,
+    seen: Float[np.ndarray, "s q"],
+    row_scale: Float[np.ndarray, " n"],
+    moved: float,
+    tolerance: float,
+    level: float,
+) -> Certificate | None:
+    """Certify the candidates ``seen`` by the samples; None where the fit or the size of the problem forbids it.
 
-    ``moved`` is the mean squared distance by which the operator moves between refits to parts of the data. Rows that
+    ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the mean squared distance by which the operator moves between refits to parts of the data. Rows that
     depend on their neighbours move it by more than independent noise could: then the variance is raised by that factor.
     None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
     (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
     """
-    action, space, seen = view.operator.action, data.space, view.seen
+    space = data.space
     parameters = space.dimension * action.fibre_dimension
     motion = action.value_motion
     if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
@@ -52,7 +61,7 @@ def certificate(view: Normalised, data: Data, *, moved: float, tolerance: float,
     # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
     errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
     covariance = np.kron((right.T / sizes**2) @ right, errors)
-    bracket, form = _operator(view, data, scale)
+    bracket, form = _operator(data, action, seen, row_scale, scale)
     # Functions that no candidate moves, constants for one, have no size and no bracket.
     weights, axes = np.linalg.eigh(form)
     kept = weights > numerical_floor(np.float64, parameters, weights[-1])
@@ -69,19 +78,19 @@ def certificate(view: Normalised, data: Data, *, moved: float, tolerance: float,
 
 
 def _operator(
-    view: Normalised, data: Data, scale: Float[np.ndarray, " f"]
+    data: Data, action: Action, seen: np.ndarray, row_scale: np.ndarray, scale: Float[np.ndarray, " f"]
 ) -> tuple[Float[np.ndarray, "k s q"], Float[np.ndarray, "q q"]]:
     """The bracket of seen directions and parameters, in few rows, and the form that measures functions."""
-    action, samples = view.operator.action, view.operator.samples
-    s, n, f = len(view.seen), action.fibre_dimension, data.space.dimension
+    samples = data.samples
+    s, n, f = len(seen), action.fibre_dimension, data.space.dimension
     factor, form = TriangularFactor(s * f * n), np.zeros((f * n, f * n))
     step = max(1, BATCH // (n * action.dimension * f * n))
     for start in range(0, len(samples), step):
         points = np.asarray(samples.points[start : start + step], dtype=np.float64)
         weights = np.sqrt(samples.weights[start : start + step])
-        rows = weights[:, None, None, None, None] * view.row_scale[:, None, None, None]
+        rows = weights[:, None, None, None, None] * row_scale[:, None, None, None]
         parts = [
-            np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], view.seen, optimize=True).reshape(-1, s, f * n)
+            np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], seen, optimize=True).reshape(-1, s, f * n)
             for part in terms_of_space(action, data.space, points)
         ]
         factor.add((parts[0] - parts[1]).reshape(-1, s * f * n))
