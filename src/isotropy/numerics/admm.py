@@ -1,7 +1,8 @@
 """Alternating directions (ADMM) for ``loss(w) + sum of norms of linear maps of w``, with a certified stop.
 
-Boyd et al., Distributed optimization and statistical learning via ADMM, 2011, §3 and §6.4, with over-relaxation and
-residual balancing. Each map has its own copy of its image; the quadratic step is the loss's (`losses.Loss.prepare`).
+Boyd et al., Distributed optimization and statistical learning via ADMM, 2011, §3 and §6.4, with over-relaxation,
+residual balancing, and Anderson acceleration once the rank has settled. Each map has its own copy of its image; the
+quadratic step is the loss's (`losses.Loss.prepare`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import prox
+from .anderson import Anderson
 from .certificate import Certificate, certify
 from .losses import Loss, Step
 from .terms import Term
@@ -24,6 +26,9 @@ BALANCE = 10
 
 CHECK = 20
 """Steps between certificates, each of which costs a full singular value decomposition."""
+
+SETTLED = 20
+"""Steps without a change of rank after which steps are extrapolated. Before that Anderson's combination misleads."""
 
 START = 0.05
 """The first threshold, as a part of the largest singular value."""
@@ -105,10 +110,19 @@ class Splitting:
         )
         best: tuple[Certificate, np.ndarray] | None = None
         converged, balance, since, count = False, BALANCE, 0, 0
+        anderson, settled, before, last = Anderson(), 0, [0], np.zeros(0)
         for count in range(1, max(iterations, 1) + 1):
             primal = dual = 0.0
-            for i, term in enumerate(terms):
-                point = RELAXATION * images[i] + (1.0 - RELAXATION) * copies[i] + multipliers[i]
+            points = [
+                RELAXATION * v + (1.0 - RELAXATION) * x + u for v, x, u in zip(images, copies, multipliers, strict=True)
+            ]
+            if settled == SETTLED:
+                anderson.reset()
+                last = _join(points)
+            elif settled > SETTLED:
+                last = anderson.next(last, _join(points))
+                points = _split(last, points)
+            for i, (term, point) in enumerate(zip(terms, points, strict=True)):
                 shrunk = shrink[i](point, term.weight * sizes[i] / rho)
                 multipliers[i] = point - shrunk
                 dual += float(((shrunk - copies[i]) ** 2).sum())
@@ -130,8 +144,11 @@ class Splitting:
                 if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor):
                     converged = True
                     break
+            ranks = [s.rank for s in shrink if isinstance(s, prox.SingularShrinkage)]
+            settled = settled + 1 if ranks == before else 0
+            before = ranks
             since += 1
-            if since >= balance:
+            if since >= balance and settled < SETTLED:
                 since = 0
                 # Residuals are weighed against the sizes of copies and multipliers: plain residuals are blind to
                 # a threshold that is far too small, where both of them are small and nothing moves.
@@ -153,3 +170,12 @@ class Splitting:
         assert best is not None
         state = State(w, tuple(copies), tuple(multipliers), weight / rho)
         return Outcome(best[1], best[0], count, converged, state)
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _split(flat: np.ndarray, like: list[np.ndarray]) -> list[np.ndarray]:
+    ends = np.cumsum([p.size for p in like])[:-1]
+    return [part.reshape(p.shape) for part, p in zip(np.split(flat, ends), like, strict=True)]
