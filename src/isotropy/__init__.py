@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .errors import IsotropyError, IsotropyWarning
     from .estimators import SymmetricRegressor
     from .geometry.action import Action
+    from .geometry.cloud import Cloud
     from .geometry.data import Data
     from .geometry.motion import VectorFields
     from .geometry.sample import Samples
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Action": "geometry.action",
     "Basis": "results.basis",
+    "Cloud": "geometry.cloud",
     "Data": "geometry.data",
     "Discovery": "results.discovery",
     "IsotropyError": "errors",
@@ -48,6 +50,7 @@ _MODULES = ("groups", "nn", "spaces", "testing")
 __all__ = [
     "Action",
     "Basis",
+    "Cloud",
     "Data",
     "Discovery",
     "IsotropyError",

@@ -13,26 +13,41 @@ import numpy as np
 from jaxtyping import Float
 
 from . import version
+from .certified import certificate
 from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.bracket import span
+from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
 from .normalised import Normalised
 from .numerics import readable
+from .numerics.certify import Certificate
 from .numerics.closure import nearest_closed
-from .numerics.decide import CLEAR, CONSISTENT, Decision, decide, nameable, zeros
+from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, zeros
 from .numerics.spectrum import Spectrum
 from .results.discovery import Discovery, Unseen
+from .tangency import Tangency
 
 
-def discover(model: Any, action: Action, samples: Samples | None = None, *, batch_size: int | None = None) -> Discovery:
+def discover(
+    model: Any,
+    action: Action,
+    samples: Samples | None = None,
+    *,
+    batch_size: int | None = None,
+    tolerance: float = TOLERANCE,
+    level: float = 0.05,
+) -> Discovery:
     """Find every candidate generator that leaves ``model`` unchanged.
 
     ``model`` is a function of one point (JAX traceable: a plain function, an Equinox module, a right-hand side, a
-    tensor field) looked at on ``samples``, or `Data` with pairs, whose own points are used. ``action`` says how the
-    candidates move inputs and outputs. ``batch_size`` bounds memory: samples per batch, chosen by default.
+    tensor field) looked at on ``samples``; or `Data` with pairs, or a `Cloud` of points, which bring their own.
+    ``action`` says how the candidates move inputs and outputs. ``batch_size`` bounds memory: samples per batch, chosen
+    by default. For data, ``level`` is the chance allowed to claim a generator whose defect, its true distance from a
+    symmetry as a fraction of its action, exceeds ``tolerance`` (see `numerics.certify`; clouds, and problems too large
+    for a certificate, are judged direction by direction, by the error of each).
 
     Returns a `Discovery`. Raises `IsotropyError` for a model that JAX cannot differentiate or that gives NaN (with the
     sample), that ignores its input, whose shapes do not fit the action, and for too few samples to count on.
@@ -57,7 +72,11 @@ def discover(model: Any, action: Action, samples: Samples | None = None, *, batc
     if isinstance(model, Data):
         if samples is not None:
             raise IsotropyError("`Data` brings its own samples: leave out the third argument.")
-        return _from_data(model, action, batch_size)
+        return _from_data(model, action, batch_size, tolerance=tolerance, level=level)
+    if isinstance(model, Cloud):
+        if samples is not None:
+            raise IsotropyError("`Cloud` is its own samples: leave out the third argument.")
+        return _from_cloud(model, action)
     if not isinstance(samples, Samples):
         raise IsotropyError(
             f"`samples` are the points at which `model` is looked at. Got {type(samples).__name__}: "
@@ -79,36 +98,78 @@ def discover(model: Any, action: Action, samples: Samples | None = None, *, batc
     return _answer(view, full, floors, decision, full.null_vectors(decision.nullity), turn=float(turn))
 
 
-def _from_data(data: Data, action: Action, batch_size: int | None) -> Discovery:
+def _from_data(data: Data, action: Action, batch_size: int | None, *, tolerance: float, level: float) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size)
-    full, _ = view.spectra()
     refits = [view.refit(model) for model in data.refits]
-    moved = [np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits]
-    noise = np.sqrt(np.mean(moved, axis=0))
+    objection = (
+        f"the fit leaves {data.relative_error:.1%} of the outputs unexplained, and a model too small "
+        f"is more symmetric than the truth: give a larger `space`"
+    )
+    moved = float(np.mean([np.sum(change**2) for _, change in refits]))
+    scales = {"seen": view.seen, "row_scale": view.row_scale, "moved": moved}
+    held = certificate(data, action, **scales, tolerance=tolerance, level=level)
+    if held is not None and held.verdict == "certain" and data.structured:
+        # The proof is for independent errors. What is left of these data has a shape.
+        held = replace(held, verdict="supported")
+    return _from_refits(
+        view,
+        view.spectra()[0],
+        refits,
+        "" if data.explained else objection,
+        (f"fit: {data.describe()}",),
+        tolerance=tolerance,
+        held=held,
+    )
+
+
+def _from_cloud(cloud: Cloud, action: Action) -> Discovery:
+    """Discover on a set estimated from points: noise is how far its normals move between refits."""
+    view = Tangency.of(cloud, action)
+    objection = cloud.objection
+    if objection:
+        objection += ", and a set too large or too simple is more symmetric than the truth: take more points"
+    return _from_refits(view, view.spectrum(), view.refits(), objection, (f"cloud: {cloud.describe()}",))
+
+
+def _from_refits(
+    view: Normalised | Tangency,
+    full: Spectrum,
+    refits: list[tuple[Spectrum, Float[np.ndarray, "k s"]]],
+    objection: str,
+    remarks: tuple[str, ...],
+    *,
+    tolerance: float = TOLERANCE,
+    held: Certificate | None = None,
+) -> Discovery:
+    """Discover on an estimate: ``refits`` are spectra of others, with the change of their rows as a standard error.
+
+    A certificate, where there is one, says how many may be claimed; else each direction is judged by its own error.
+    """
+    noise = np.sqrt(np.mean([np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits], axis=0))
     floors = np.maximum(view.floors(full), CONSISTENT * noise)
-    decision = decide(full.values, floor=view.floors(full), noise=noise)
-    if not data.explained:
-        decision = replace(
-            decision,
-            verdict="cannot tell",
-            reason=f"the fit leaves {data.relative_error:.1%} of the outputs unexplained, and a model too small "
-            f"is more symmetric than the truth: give a larger `space`",
-        )
+    if held is None:
+        decision = decide(full.values, floor=view.floors(full), noise=noise, tolerance=tolerance)
+    else:
+        claim = {"claimed": held.dimension, "verdict": held.verdict, "reason": held.reason}
+        decision = certified(full.values, floor=view.floors(full), noise=noise, **claim)
+    if objection and decision.nullity:
+        decision = replace(decision, verdict="cannot tell", reason=objection)
     null = full.null_vectors(decision.nullity) @ view.seen / view.units
     turns = [_turn(null, again.null_vectors(decision.nullity) @ view.seen / view.units) for again, _ in refits]
     turn = float(np.sqrt(np.mean(np.square(turns))))
     directions, exact = _closed(view, full, decision.nullity, turn)
-    remarks = (f"fit: {data.describe()}",)
-    return _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks)
+    if held is not None and decision.verdict in ("certain", "supported") and not held.holds(directions):
+        directions, exact = held.span[: decision.nullity], None
+    return _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks, held=held)
 
 
 def _closed(
-    view: Normalised, full: Spectrum, nullity: int, turn: float
+    view: Normalised | Tangency, full: Spectrum, nullity: int, turn: float
 ) -> tuple[Float[np.ndarray, "d s"], float | None]:
     """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
     directions = full.null_vectors(nullity)
-    matrices = view.operator.action.matrices
+    matrices = view.action.matrices
     if matrices is None or len(view.hidden) or nullity < 2 or not nameable(turn):
         return directions, None
     frame = np.tensordot(view.seen, matrices, 1).reshape(len(view.seen), -1)
@@ -134,7 +195,7 @@ def _turn(first: Float[np.ndarray, "d q"], second: Float[np.ndarray, "d q"]) -> 
 
 
 def _answer(
-    view: Normalised,
+    view: Normalised | Tangency,
     full: Spectrum,
     floors: Float[np.ndarray, " s"],
     decision: Decision,
@@ -143,9 +204,10 @@ def _answer(
     turn: float,
     exact: float | None = None,
     remarks: tuple[str, ...] = (),
+    held: Certificate | None = None,
 ) -> Discovery:
     """Words, algebra and evidence for ``directions``, known to an angle ``turn``; closed to ``exact`` where given."""
-    action, samples, units = view.operator.action, view.operator.samples, view.units
+    action, samples, units = view.action, view.samples, view.units
     rounding = float(np.finfo(np.float64).eps) * action.dimension
     noise = max(rounding, turn)
     null = directions @ view.seen
@@ -161,6 +223,11 @@ def _answer(
         decision = replace(decision, verdict="cannot tell", reason=algebra.reason)
     inside = found @ np.linalg.pinv(view.seen)
     defects = np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1)
+    bounds = None
+    if held is not None:
+        bounds = held.bound(inside)
+        if len(bounds):
+            remarks += (f"bound: defects of at most {bounds.max():.1e}, with a confidence of {1 - held.level:.0%}",)
     power = scaling_power(action, null, noise=noise) if sure else None
     legible = noise if sure else rounding
     return Discovery(
@@ -173,6 +240,7 @@ def _answer(
         spectrum=full.values,
         floors=floors,
         defects=defects,
+        bounds=bounds,
         decision=decision,
         unseen=Unseen(hidden, _words(action, hidden, rounding, units)),
         algebra=algebra.algebra,
@@ -182,14 +250,7 @@ def _answer(
         noise=noise,
         scaling_power=power,
         remarks=remarks + (() if power is None else (_scaling_law(action, power, noise),)),
-        settings={
-            "samples": len(samples),
-            "dimension": samples.dimension,
-            "dtype": str(view.operator.dtype),
-            "mode": view.operator.mode,
-            "batch_size": view.operator.batch_size,
-            "isotropy": version.VERSION,
-        },
+        settings={**view.settings, "isotropy": version.VERSION},
     )
 
 

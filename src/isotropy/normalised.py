@@ -45,6 +45,27 @@ class Normalised:
     hidden: Float[np.ndarray, "u q"]
     terms: Float[np.ndarray, "p n q"]
 
+    @property
+    def action(self) -> Action:
+        """The candidates."""
+        return self.operator.action
+
+    @property
+    def samples(self) -> Samples:
+        """Where the model is looked at."""
+        return self.operator.samples
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the answer was computed with."""
+        return {
+            "samples": len(self.samples),
+            "dimension": self.samples.dimension,
+            "dtype": str(self.operator.dtype),
+            "mode": self.operator.mode,
+            "batch_size": self.operator.batch_size,
+        }
+
     @classmethod
     def of(cls, model: Any, action: Action, samples: Samples, *, batch_size: int | None = None) -> Normalised:
         """Measure the scales. Raises `IsotropyError` for a model that ignores its input and for too few samples."""

@@ -152,6 +152,21 @@ class Action:
         return action
 
     @classmethod
+    def points(cls, candidates: Group | VectorFields) -> Action:
+        """Candidates moving the points of R^m alone, as for the symmetries of a set: there are no values."""
+        motion, algebra, matrices, components, name = _base(candidates)
+        q = motion.dimension
+        parts = tuple(_component(matrix, offset, np.zeros((0, 0)), np.zeros(0)) for matrix, offset in components)
+        return cls._make(
+            motion,
+            Linear(np.zeros((q, 0, 0))),
+            algebra=algebra,
+            matrices=matrices,
+            components=parts,
+            text=f"{name} on points",
+        )
+
+    @classmethod
     def vector_field(cls, candidates: Group | VectorFields) -> Action:
         """Candidates acting on vector fields, such as the right-hand side of an autonomous ODE."""
         return cls.tensor(candidates, upper=1)

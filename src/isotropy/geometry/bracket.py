@@ -60,7 +60,9 @@ def span(
     d, size = len(found), np.linalg.norm(vectors[: len(found)], axis=1)
     unit = vectors / np.concatenate([size, np.ones(len(vectors) - d)])[:, None]
     products = products / np.multiply.outer(size, size)[:, :, None]
-    scale = max(np.linalg.norm(products, axis=2).max(initial=0.0), np.finfo(np.float64).eps)
+    # Brackets of unit matrices are of size one unless they commute, and then what is left of them is noise.
+    smallest = 1.0 if exact else np.finfo(np.float64).eps
+    scale = max(np.linalg.norm(products, axis=2).max(initial=0.0), smallest)
     outside = products - _project(unit, products)
     residual = float(np.linalg.norm(outside, axis=2).max(initial=0.0) / scale)
     if not nameable(noise):

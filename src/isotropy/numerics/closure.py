@@ -37,7 +37,9 @@ def nearest_closed(
     (True, 0.0)
     """
     d, k = len(rows), len(others)
+    # Where rows commute their brackets are noise: those of a random span of this dimension say what is small.
     scale = float(np.linalg.norm(np.einsum("ai,bj,ijl->abl", rows, rows, bracket, optimize=True)))
+    scale = max(scale, float(np.linalg.norm(bracket)) * d / max(d + k, 1))
     left = float(np.linalg.norm(outside(rows, others, bracket)))
     if d < 2 or k == 0 or scale == 0:
         return rows, left / scale if scale else 0.0
