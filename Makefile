@@ -33,7 +33,7 @@ docs-serve: $(VENV)/installed-docs  ## the documentation, rebuilt as you write
 	$(BIN)/mkdocs serve
 
 bench: $(VENV)/installed-test  ## every benchmark: ratios on the terminal, JSON in out/bench/
-	$(BIN)/python benchmarks/run.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
 
 wheel: $(VENV)/installed-test  ## the wheel, into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
