@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray
 
 
@@ -17,7 +18,7 @@ def normal(key: PRNGKeyArray, shapes: list[tuple[int, ...]], scales: list[float]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     # Drawn by powers of two and cut on the host: JAX would compile a program for each new shape.
     flat = jax.random.normal(key, (1 << int(ends[-1] - 1).bit_length(),))
-    if not isinstance(flat, jax.core.Tracer):
+    if not isinstance(flat, Tracer):
         flat = np.asarray(flat)
     pieces = [flat[end - int(np.prod(shape)) : end] for end, shape in zip(ends, shapes, strict=True)]
     return tuple(

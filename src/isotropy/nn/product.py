@@ -71,17 +71,18 @@ class Bilinear(eqx.Module):
                 for b, right in enumerate(two.kinds)
             ]
             counts = [one.counts[a] * two.counts[b] for a, b, _ in found]
-            scaled, rank = whitened(kind, [q.reshape(len(q), kind.dimension, -1) for _, _, q in found], counts)
+            flat = [q.reshape(*q.shape[:2], q.shape[2] * q.shape[3]) for _, _, q in found]
+            scaled, rank = whitened(kind, flat, counts)
             if not rank:
                 raise IsotropyError(
                     f"No equivariant bilinear map of {output.group} leads from `{first}` and `{second}` to `{kind}`: "
                     f"that part "
                     f"of the output would stay zero. Drop it, or add summands to the input."
                 )
-            for (a, b, q), flat in zip(found, scaled, strict=True):
+            for (a, b, q), basis in zip(found, scaled, strict=True):
                 if len(q):
                     shapes.append((len(q), count, one.counts[a], two.counts[b]))
-                    bases.append(Frozen(flat.reshape(q.shape)))
+                    bases.append(Frozen(basis.reshape(q.shape)))
                     paths.append((a, b, c))
         self.paths, self.weights, self.bases = (
             tuple(paths),
