@@ -8,7 +8,10 @@ constant added to F changes no defect.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import scipy.linalg as sla
 from jaxtyping import Float
 
 from .geometry.action import Action
@@ -38,8 +41,9 @@ def certificate(
 ) -> Certificate | None:
     """Certify the candidates ``seen`` by the samples; None where the fit or the size of the problem forbids it.
 
-    ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the mean squared distance by which the operator moves between refits to parts of the data. Rows that
-    depend on their neighbours move it by more than independent noise could: then the variance is raised by that factor.
+    ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the
+    mean squared distance by which the operator moves between refits to parts of the data. Rows that depend on their
+    neighbours move it by more than independent noise could: then the variance is raised by that factor.
     None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
     (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
     """
@@ -97,6 +101,10 @@ def _operator(
         for part in parts:
             flat = part.reshape(-1, f * n)
             form += flat.T @ flat / s
-    _, sizes, right = np.linalg.svd(factor.matrix, full_matrices=False)
-    kept = sizes > numerical_floor(np.float64, factor.columns, sizes.max(initial=0.0))
-    return (sizes[kept, None] * right[kept]).reshape(-1, s, f * n), form
+    pivoted: Any = sla.qr(factor.matrix, mode="r", pivoting=True, check_finite=False)
+    triangle, order = pivoted
+    sizes = np.abs(np.diag(triangle))
+    rank = int((sizes > numerical_floor(np.float64, factor.columns, sizes.max(initial=0.0))).sum())
+    few = np.zeros((rank, factor.columns))
+    few[:, order] = triangle[:rank]
+    return few.reshape(-1, s, f * n), form

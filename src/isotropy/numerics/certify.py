@@ -40,8 +40,8 @@ DIRECTIONS = 3
 TRADES = 2.0 ** np.arange(-6, 7)
 """Weights that are tried in ``(x + y)^2 <= (1 + w) x^2 + (1 + 1/w) y^2``; the best is within a percent of any."""
 
-HALVINGS = 30
-"""Halvings of the bracket around an upper bound: digits beyond the ninth are of no interest."""
+HALVINGS = 24
+"""Halvings of the bracket around an upper bound: digits beyond the sixth are of no interest."""
 
 
 @dataclass(frozen=True)
@@ -240,10 +240,24 @@ class Certificate:
         """
         if len(generators) == 0:
             return np.zeros(0)
+        rows, _, rest = self._split(generators)
+        return upper_bounds(self.fits, rows[None], rest[None], level=self.level)[0]
+
+    def holds(self, generators: Float[np.ndarray, "e p"]) -> bool:
+        """Whether the sharper bound lets the whole span of other generators through, such as a nearest subalgebra."""
+        if len(generators) == 0:
+            return True
+        _, frame, rest = self._split(generators)
+        limits = (self.tolerance * self.fits.smallest_size(SHARE * self.level))[:, None] ** 2
+        seen = evidence(self.fits, directions(self.fits, frame[None]), rest[None])
+        return bool((seen.chance(limits) <= (1 - SHARE) * self.level).all())
+
+    def _split(self, generators: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The generators with unit size, an orthonormal frame of their span and one of all that it leaves out."""
         rows = np.linalg.solve(self.unit, np.asarray(generators, dtype=np.float64).T).T
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        rest = np.linalg.svd(rows)[2][len(rows) :].T
-        return upper_bounds(self.fits, rows[None], rest[None], level=self.level)[0]
+        whole = np.linalg.svd(rows)[2]
+        return rows, whole[: len(rows)].T, whole[len(rows) :].T
 
 
 def certify(

@@ -70,6 +70,22 @@ def numerical_floor(dtype: Any, size: int, scale: float) -> float:
     return float(np.finfo(dtype).eps) * max(size, 1) * float(scale)
 
 
+def vanishes(defect: float, *, floor: float, noise: float | None = None, tolerance: float = TOLERANCE) -> bool | None:
+    """Whether one relative defect is zero, in the zones of `decide`; None where it cannot be told.
+
+    >>> vanishes(1e-16, floor=1e-15), vanishes(1e-14, floor=1e-15), vanishes(1e-3, floor=1e-15)
+    (True, None, False)
+    """
+    if noise is None:
+        if defect <= floor:
+            return True
+        return False if defect > CLEAR * floor else None
+    if defect > max(CLEAR * floor, DIFFERENT * noise):
+        return False
+    limit = max(floor, CONSISTENT * noise)
+    return True if defect <= limit and defect + limit <= tolerance else None
+
+
 def zeros(values: Float[np.ndarray, " q"], floor: Any) -> int:
     """How many of the smallest of descending ``values`` lie at or below ``floor``, one number or one for each."""
     above = values > np.broadcast_to(floor, values.shape)
@@ -146,6 +162,29 @@ def _decide_noisy(values: np.ndarray, floors: np.ndarray, errors: np.ndarray, to
         else "every singular value differs from zero by more than the noise"
     )
     return Decision(below, gap, level, noise, "supported", reason)
+
+
+def certified(
+    values: Float[np.ndarray, " q"], *, floor: Any, noise: Any, claimed: int, verdict: str, reason: str
+) -> Decision:
+    """The decision that a certificate allows (`numerics.certify`), which claims ``claimed`` of the smallest values.
+
+    A certificate bounds defects, and a defect may be small without being zero. Values beyond `DIFFERENT` standard
+    errors are not zero and are left out, whatever their bound. Where more values may be zero than are claimed the
+    count is open, and those that may are counted.
+    """
+    limits = np.maximum(np.broadcast_to(floor, values.shape), DIFFERENT * np.broadcast_to(noise, values.shape))
+    possible = zeros(values, limits)
+    gap, level = _gap(values, possible, limits)
+    error = float(np.broadcast_to(noise, values.shape)[len(values) - possible :].max(initial=0.0))
+    if possible > claimed:
+        shown = f"{claimed} of them can be shown to be small" if claimed else reason
+        reason = f"{possible} singular value(s) may be zero to within the noise, but {shown}: {REMEDY}"
+        return Decision(possible, gap, level, error, "cannot tell", reason)
+    if claimed > possible:
+        reason += f"; {claimed - possible} of them differ from zero by more than the noise, and are no symmetries"
+        verdict = verdict if possible else "none"
+    return Decision(possible, gap, level, error, verdict, reason)
 
 
 def _gap(values: np.ndarray, nullity: int, floors: np.ndarray) -> tuple[float, float]:

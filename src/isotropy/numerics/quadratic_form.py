@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr
 
-HALVINGS = 48
-"""Halvings of the bracket around a root: it starts about 100 wide and ends at rounding."""
+HALVINGS = 36
+"""Halvings of the bracket around a root: it starts 100 wide. What is evaluated there is stationary in the root."""
 
 FAR = 50.0
 """Half the width of that bracket, in logarithms: beyond it lie chances that a float64 cannot tell from 0 and 1."""

@@ -39,6 +39,26 @@ class Unseen:
 
 
 @dataclass(frozen=True)
+class Element:
+    """One group element that was tried: its ``matrix`` (homogeneous where it also shifts), and what became of it.
+
+    ``defect`` is how far it changes the model, 1 being as far as unrelated points differ; None where the model has no
+    value at the points moved. ``kept`` is True, False, or None where it cannot be told.
+    """
+
+    matrix: np.ndarray
+    text: str
+    defect: float | None
+    kept: bool | None
+
+    def __str__(self) -> str:
+        if self.kept:
+            return f"kept: {self.text}"
+        size = "no value at the points moved" if self.defect is None else f"defect {self.defect:.1e}"
+        return f"{'cannot tell' if self.kept is None else 'broken'}: {self.text} ({size})"
+
+
+@dataclass(frozen=True)
 class Discovery:
     """The symmetries found among q candidate generators.
 
@@ -46,8 +66,10 @@ class Discovery:
     in a sparse readable basis; ``generator_text`` has a line for each. ``spectrum`` holds the singular values of the
     normalised operator, descending, each a relative defect; ``floors`` what rounding and noise could make of a zero in
     the direction of each; ``defects`` (d,) how far each generator is from a symmetry, as a fraction of its
-    action; ``noise`` the relative error of the coefficients.
+    action; ``bounds`` (d,) are upper confidence bounds on them, where the data allow a certificate, else None;
+    ``noise`` the relative error of the coefficients.
 
+    ``components`` are the single group elements that were tried, printed where the caller asked for them.
     ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
     ``scaling_power`` is p where the span holds x -> s x, u -> s^p u. ``closure`` is the relative size of brackets that
     leave the span; ``truncated`` says that brackets leave the
@@ -71,7 +93,9 @@ class Discovery:
     action: str
     noise: float
     scaling_power: float | None = None
+    bounds: Float[np.ndarray, " d"] | None = None
     remarks: tuple[str, ...] = ()
+    components: tuple[Element, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -101,6 +125,8 @@ class Discovery:
             lines.append(f"unseen on these samples: {self.unseen.dimension} direction(s): {shown}")
         if self.decision.verdict == "cannot tell":
             lines.append(f"cannot tell: {self.decision.reason}")
+        if self.settings.get("components") == "given":
+            lines += [f"{element}" for element in self.components]
         lines += [f"{remark}" for remark in self.remarks]
         return "\n".join(lines)
 
@@ -147,7 +173,12 @@ class Discovery:
             "action": self.action,
             "noise": self.noise,
             "scaling_power": self.scaling_power,
+            "bounds": self.bounds,
             "remarks": list(self.remarks),
+            "components": [
+                {"matrix": element.matrix, "text": element.text, "defect": element.defect, "kept": element.kept}
+                for element in self.components
+            ],
             "settings": self.settings,
         }
 
@@ -172,7 +203,12 @@ class Discovery:
             action=record["action"],
             noise=float(record["noise"]),
             scaling_power=None if record["scaling_power"] is None else float(record["scaling_power"]),
+            bounds=None if record.get("bounds") is None else np.asarray(record["bounds"]),
             remarks=tuple(record["remarks"]),
+            components=tuple(
+                Element(np.asarray(entry["matrix"]), entry["text"], entry["defect"], entry["kept"])
+                for entry in record.get("components", ())
+            ),
             settings=record["settings"],
         )
 
