@@ -2,7 +2,7 @@
 
 Polynomials of degree 4 in 3 variables, symmetric about a random axis through a random centre, 80 samples with 5% noise,
 candidates SE(3). The oracle knows the axis and the centre exactly and fits the nine coefficients left; the second one
-is told only that a rotation survives and fits the axis too. It is a fair match: all fit the same data in the same space.
+is told only that a rotation survives and fits the axis too. It is a fair match: all fit the same data in one space.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def measure(quick: bool) -> list[Figure]:
         return float(np.median([row["error"] / row[other] for row in rows]))
 
     return [
-        Figure(f"planted rotation, share not named so(2), {seeds} seeds", 1 - np.mean([r["named"] for r in planted]), 0.03),
+        Figure(f"planted, share not named so(2), {seeds} seeds", 1 - np.mean([r["named"] for r in planted]), 0.03),
         Figure("planted: test error over that of the oracle told the subgroup", ratio(planted, "oracle"), 1.1),
         Figure("planted: test error over that of the oracle told axis and centre", ratio(planted, "exact oracle")),
         Figure("planted: test error over least squares'", ratio(planted, "free"), 0.5),

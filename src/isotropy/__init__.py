@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .geometry.sample import Samples
     from .groups.algebra import LieAlgebra
     from .hom import hom
+    from .penalty import Penalty
     from .promote import promote
     from .results.basis import Basis
     from .results.discovery import Discovery
@@ -35,6 +36,7 @@ _HOMES = {
     "IsotropyError": "errors",
     "IsotropyWarning": "errors",
     "LieAlgebra": "groups.algebra",
+    "Penalty": "penalty",
     "Samples": "geometry.sample",
     "SymmetricRegressor": "estimators",
     "Trajectories": "dynamics",
@@ -56,6 +58,7 @@ __all__ = [
     "IsotropyError",
     "IsotropyWarning",
     "LieAlgebra",
+    "Penalty",
     "Samples",
     "SymmetricRegressor",
     "Trajectories",
