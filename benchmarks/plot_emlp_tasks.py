@@ -1,6 +1,6 @@
 """Draw benchmarks/results/emlp_tasks.json: test error against the number of samples, for each task.
 
-    python benchmarks/plot_emlp_tasks.py docs/tutorials/emlp_tasks.svg
+python benchmarks/plot_emlp_tasks.py docs/tutorials/emlp_tasks.svg
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TITLES = {"o5": "O(5) invariant", "inertia": "O(3): moment of inertia", "lorentz
 
 def main() -> None:
     """One panel for each task; points are single runs, lines their medians."""
-    matplotlib.rcParams["svg.hashsalt"] = "isotropy"
+    matplotlib.rcParams |= {"svg.hashsalt": "isotropy", "svg.fonttype": "none"}
     rows = json.loads(RESULTS.read_text())
     figure, panels = plt.subplots(1, 3, figsize=(9.5, 3.2), layout="constrained")
     for panel, (name, title) in zip(panels, TITLES.items(), strict=True):
