@@ -150,7 +150,7 @@ def derivative_at(model: Any, action: Action, mode: Mode, x: Float[Array, " m"])
         moved = jax.vmap(lambda v: jax.jvp(partial(_flat, model), (x,), (v,))[1], out_axes=1)(fields)
     else:
         moved = _jacobian(model, x, mode) @ fields.T
-    fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+    fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, action.fibre_dimension)
     return moved - fibre.T
 
 
@@ -163,7 +163,7 @@ def _rows(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -
 def _values(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, tuple[Array, Array]]:
     def at(x: Array) -> tuple[Array, tuple[Array, Array]]:
         value = _flat(model, x)
-        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, action.fibre_dimension)
         return action.base(x), (value, fibre)
 
     return jax.vmap(at)(points)
@@ -176,7 +176,7 @@ def _magnitudes(model: Any, action: Action, points: Float[Array, "b m"]) -> tupl
     def at(x: Array) -> tuple[Array, Array]:
         value = _flat(model, x)
         moved = jnp.abs(_jacobian(model, x, mode)) @ jnp.abs(action.base(x)).T
-        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, -1)
+        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, action.fibre_dimension)
         return moved, jnp.abs(fibre).T
 
     return jax.vmap(at)(points)
