@@ -6,12 +6,14 @@ values are zero (`numerics.decide`) and the algebra of the null space (`geometry
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from . import components as elements
 from . import version
 from .certified import certificate
 from .errors import IsotropyError
@@ -36,6 +38,7 @@ def discover(
     action: Action,
     samples: Samples | None = None,
     *,
+    components: Any = None,
     batch_size: int | None = None,
     tolerance: float = TOLERANCE,
     level: float = 0.05,
@@ -47,7 +50,9 @@ def discover(
     ``action`` says how the candidates move inputs and outputs. ``batch_size`` bounds memory: samples per batch, chosen
     by default. For data, ``level`` is the chance allowed to claim a generator whose defect, its true distance from a
     symmetry as a fraction of its action, exceeds ``tolerance`` (see `numerics.certify`; clouds, and problems too large
-    for a certificate, are judged direction by direction, by the error of each).
+    for a certificate, are judged direction by direction, by the error of each). ``components`` are single group
+    elements to try as well: matrices, pairs of matrices for inputs and outputs, or ``"signed permutations"`` for a
+    search; by default those that the action's group has.
 
     Returns a `Discovery`. Raises `IsotropyError` for a model that JAX cannot differentiate or that gives NaN (with the
     sample), that ignores its input, whose shapes do not fit the action, and for too few samples to count on.
@@ -72,11 +77,11 @@ def discover(
     if isinstance(model, Data):
         if samples is not None:
             raise IsotropyError("`Data` brings its own samples: leave out the third argument.")
-        return _from_data(model, action, batch_size, tolerance=tolerance, level=level)
+        return _from_data(model, action, components, batch_size, tolerance=tolerance, level=level)
     if isinstance(model, Cloud):
         if samples is not None:
             raise IsotropyError("`Cloud` is its own samples: leave out the third argument.")
-        return _from_cloud(model, action)
+        return _from_cloud(model, action, components)
     if not isinstance(samples, Samples):
         raise IsotropyError(
             f"`samples` are the points at which `model` is looked at. Got {type(samples).__name__}: "
@@ -95,10 +100,13 @@ def discover(
         )
     kept = full.values[: len(full.values) - decision.nullity]
     turn = decision.floor / kept[-1] if decision.nullity and len(kept) else 0.0
-    return _answer(view, full, floors, decision, full.null_vectors(decision.nullity), turn=float(turn))
+    found = _answer(view, full, floors, decision, full.null_vectors(decision.nullity), turn=float(turn))
+    return _with_components(found, view, components)
 
 
-def _from_data(data: Data, action: Action, batch_size: int | None, *, tolerance: float, level: float) -> Discovery:
+def _from_data(
+    data: Data, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
+) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size)
     refits = [view.refit(model) for model in data.refits]
@@ -112,7 +120,7 @@ def _from_data(data: Data, action: Action, batch_size: int | None, *, tolerance:
     if held is not None and held.verdict == "certain" and data.structured:
         # The proof is for independent errors. What is left of these data has a shape.
         held = replace(held, verdict="supported")
-    return _from_refits(
+    found = _from_refits(
         view,
         view.spectra()[0],
         refits,
@@ -121,15 +129,25 @@ def _from_data(data: Data, action: Action, batch_size: int | None, *, tolerance:
         tolerance=tolerance,
         held=held,
     )
+    return _with_components(found, view, components, data.refits)
 
 
-def _from_cloud(cloud: Cloud, action: Action) -> Discovery:
+def _from_cloud(cloud: Cloud, action: Action, components: Any) -> Discovery:
     """Discover on a set estimated from points: noise is how far its normals move between refits."""
     view = Tangency.of(cloud, action)
     objection = cloud.objection
     if objection:
         objection += ", and a set too large or too simple is more symmetric than the truth: take more points"
-    return _from_refits(view, view.spectrum(), view.refits(), objection, (f"cloud: {cloud.describe()}",))
+    found = _from_refits(view, view.spectrum(), view.refits(), objection, (f"cloud: {cloud.describe()}",))
+    return _with_components(found, view, components)
+
+
+def _with_components(
+    found: Discovery, view: Normalised | Tangency, components: Any, refits: Sequence[Any] = ()
+) -> Discovery:
+    asked = {} if components is None else {"components": "given"}
+    tried = elements.find(view, components, refits)
+    return replace(found, components=tried, settings={**found.settings, **asked})
 
 
 def _from_refits(

@@ -209,6 +209,32 @@ class Action:
         kind = f"tensors ({upper}, {lower})" + (f" of weight {weight:g}" if weight else "")
         return cls._make(motion, fibre, algebra=algebra, matrices=matrices, components=parts, text=f"{name} on {kind}")
 
+    def element(
+        self, matrix: np.ndarray, offset: np.ndarray | None = None, values: np.ndarray | None = None
+    ) -> Component:
+        """The group element ``x -> matrix x + offset`` as it moves points and values.
+
+        Tensors follow the matrix, values that no candidate moves stay, and outputs that are of the same kind as the
+        inputs move with them; otherwise ``values`` says how they move. Raises `IsotropyError` where it is needed.
+        """
+        offset = np.zeros(len(matrix)) if offset is None else offset
+        inverse = np.linalg.inv(matrix)
+        if values is not None:
+            return _component(matrix, offset, values, np.zeros(len(values)))
+        if isinstance(self.value_motion, Tensor):
+            untheta = self.value_motion.transformation(inverse, np.zeros(len(matrix)))
+            return Component(_affine_map(matrix, offset), untheta, matrix)
+        if not self.value_motion.matrices.any() and not self.value_motion.offsets.any():
+            still = np.eye(self.fibre_dimension)
+            return _component(matrix, offset, still, np.zeros(len(still)))
+        same = getattr(self, "domain", None) is not None and self.domain == self.codomain
+        if same:
+            return _component(matrix, offset, matrix, offset)
+        raise IsotropyError(
+            f"{self} does not say how an element moves its values: pass pairs (matrix for the inputs, "
+            f"({self.fibre_dimension}, {self.fibre_dimension}) matrix for the outputs)."
+        )
+
     def named(self, variables: tuple[str, ...] | list[str], outputs: tuple[str, ...] | list[str] = ()) -> Action:
         """The same action with names for its coordinates, and for its outputs where given."""
         if len(variables) != self.base_dimension or (outputs and len(outputs) != self.fibre_dimension):

@@ -182,8 +182,8 @@ class Cloud:
         if self.noise <= self._floor:
             return True
         feet, residuals = self.surface.feet, self.base - self.surface.feet
-        _, near = KDTree(feet).query(feet, k=2)
-        agreement = np.einsum("pi,pi->p", residuals, residuals[near[:, 1]])
+        near = np.asarray(KDTree(feet).query(feet, k=2)[1])[:, 1]
+        agreement = np.einsum("pi,pi->p", residuals, residuals[near])
         cap = np.quantile(np.abs(agreement), 0.95)
         agreement = np.clip(agreement, -cap, cap)
         return bool(agreement.sum() <= RARE * np.sqrt(2 * np.sum(agreement**2)))
@@ -196,7 +196,7 @@ class Cloud:
         """
         feet = self.surface.feet
         count = min(NEAR, len(feet) - 1)
-        distance = KDTree(feet).query(feet, k=count + 1)[0][:, 1:]
+        distance = np.asarray(KDTree(feet).query(feet, k=count + 1)[0])[:, 1:]
         distance = np.maximum(distance, self._floor)
         logs = np.log(distance[:, -1:] / distance[:, :-1]).sum(axis=1)
         return float((count - 2) / max(float(logs.mean()), np.finfo(np.float64).tiny))
@@ -225,9 +225,14 @@ class Cloud:
     def __repr__(self) -> str:
         return f"Cloud({self.describe()})"
 
-    def feet(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p m"]:
-        """Where other points come to lie on the set."""
-        return self._at(points, None).feet
+    def feet(self, points: Float[np.ndarray, "p m"], *, left_out: int | None = None) -> Float[np.ndarray, "p m"]:
+        """Where other points come to lie on the set, or on that of one of the refits."""
+        return self._at(points, left_out).feet
+
+    def separation(self, points: Float[np.ndarray, "p m"], *, itself: bool = False) -> Float[np.ndarray, " p"]:
+        """Distance of points from the nearest foot of the cloud, or from the nearest but one if they are its own."""
+        distance = np.asarray(KDTree(self.surface.feet).query(points, k=2)[0])
+        return distance[:, 1 if itself else 0]
 
     @cached_property
     def _stretches(self) -> list[np.ndarray]:
@@ -304,7 +309,7 @@ class Cloud:
                 ),
             )
             # Points spread evenly over a ball of dimension d have the variance radius^2 / (d + 2) along each axis.
-            radius = np.median(parts[0][1].query(parts[0][0], k=count + 1)[0][:, -1])
+            radius = np.median(np.asarray(parts[0][1].query(parts[0][0], k=count + 1)[0])[:, -1])
             if distance <= LOCAL * radius / np.sqrt(dimension + 2):
                 models.append(_Model(0, 2 * count, distance, unsteadiness))
             count = int(np.ceil(GROWTH * count))

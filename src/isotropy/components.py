@@ -1,0 +1,241 @@
+"""Which elements of a finite list a model keeps: K_g F = F for one g at a time (convention C1).
+
+Source: Otto2025, section 3.1: a section is symmetric under all of a group iff it is under the connected part and under
+one element of each further component.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from . import validate
+from .errors import IsotropyError
+from .geometry.action import Action, Component
+from .geometry.cloud import BLOCKS, Cloud
+from .normalised import SIZES, Normalised
+from .numerics.decide import numerical_floor, vanishes
+from .numerics.readable import format_combination
+from .results.discovery import Element
+from .tangency import Tangency
+
+SIGNED = "signed permutations"
+"""The word that asks for the search over all of them."""
+
+LARGEST_SEARCH = 4
+"""Coordinates up to which all signed permutations are tried: 384 of them in four."""
+
+LOOKED_AT = 512
+"""Samples on which elements are tried: one element has no small parts that only many samples would see."""
+
+APART = 3.0
+"""Spacings of a cloud within which its moved points must find it, for the moved set to be the same."""
+
+
+def find(
+    view: Normalised | Tangency, components: Any, refits: Sequence[Callable[[Any], Any]] = ()
+) -> tuple[Element, ...]:
+    """The elements of ``components`` as records of whether the model of ``view`` is unchanged by each.
+
+    ``components`` is None for the action's own representatives, ``"signed permutations"`` for a search, which answers
+    with generators of the group found and with what could not be told, or a list: matrices (m, m), homogeneous ones
+    (m+1, m+1), or pairs of what moves inputs and what moves outputs. ``refits`` are models whose distance from that of
+    ``view`` is a standard error.
+    """
+    action = view.action
+    search = isinstance(components, str)
+    if search and components != SIGNED:
+        raise IsotropyError(f"`components` is a list of matrices or {SIGNED!r}. Got {components!r}.")
+    if components is None:
+        candidates = list(action.components)
+    else:
+        listed = signed_permutations(action.base_dimension) if search else components
+        candidates = [_component(action, entry, k) for k, entry in enumerate(listed)]
+    if not candidates:
+        return ()
+    trial = _Set(view.cloud) if isinstance(view, Tangency) else _Section(view, refits)
+    records = []
+    for component in candidates:
+        matrix = _homogeneous(component, action.base_dimension)
+        defect, floor, noise = trial(component)
+        kept = None if defect is None else vanishes(defect, floor=floor, noise=noise)
+        records.append(Element(matrix, _words(matrix, action.variables), defect, kept))
+    return generating(records) if search else tuple(records)
+
+
+def signed_permutations(m: int) -> Iterator[Float[np.ndarray, "m m"]]:
+    """All matrices with one entry +1 or -1 in each row and column, but for the identity; simplest first."""
+    if m > LARGEST_SEARCH:
+        raise IsotropyError(
+            f"the search over signed permutations is for up to {LARGEST_SEARCH} coordinates. Got {m}: pass a list of "
+            f"the elements to try."
+        )
+    eye = np.eye(m)
+    every = [
+        eye[list(order)] * np.array(signs)[:, None]
+        for order in itertools.permutations(range(m))
+        for signs in itertools.product((1.0, -1.0), repeat=m)
+    ]
+    every.sort(key=lambda matrix: (int((matrix != eye).any(axis=1).sum()), -matrix.trace()))
+    return iter(every[1:])
+
+
+def generating(records: Sequence[Element]) -> tuple[Element, ...]:
+    """Those kept that generate all that are kept, simplest first, and then those that could not be told."""
+    chosen: list[Element] = []
+    group: set[bytes] = set()
+    for record in records:
+        if record.kept and _key(record.matrix) not in group:
+            chosen.append(record)
+            group = _generated([element.matrix for element in chosen])
+    for record in tuple(reversed(chosen)):
+        others = [element.matrix for element in chosen if element is not record]
+        if others and len(_generated(others)) == len(group):
+            chosen = [element for element in chosen if element is not record]
+    return (*chosen, *(record for record in records if record.kept is None))
+
+
+def _generated(matrices: Sequence[np.ndarray]) -> set[bytes]:
+    identity = np.eye(len(matrices[0]))
+    group, fresh = {_key(identity)}, [identity]
+    while fresh:
+        products = [element @ matrix for element in fresh for matrix in matrices]
+        fresh = []
+        for product in products:
+            if _key(product) not in group:
+                group.add(_key(product))
+                fresh.append(product)
+    return group
+
+
+def _key(matrix: np.ndarray) -> bytes:
+    return np.round(matrix).astype(np.int8).tobytes()
+
+
+class _Section:
+    """How far K_g F is from F, as a share of the difference between unrelated points."""
+
+    def __init__(self, view: Normalised, refits: Sequence[Callable[[Any], Any]]) -> None:
+        samples = view.samples
+        chosen = np.unique(np.linspace(0, len(samples) - 1, LOOKED_AT).astype(int))
+        self.points, self.weights = samples.points[chosen], np.sqrt(samples.weights[chosen])
+        self.weights = self.weights / np.linalg.norm(self.weights)
+        self.models, self.action, self.dtype = [view.operator.model, *refits], view.action, view.operator.dtype
+        self.here = [_values(model, self.points, self.action.fibre_shape) for model in self.models]
+        self.other = np.random.default_rng(0).permutation(len(chosen))
+        few = self.points[:: max(len(self.points) // SIZES, 1)]
+        self.size = np.sqrt(np.mean(_sensitivity(self.models[0], few) ** 2, axis=0))
+        self.terms = self.action.base_dimension + self.action.fibre_dimension
+
+    def __call__(self, component: Component) -> tuple[float | None, float, float | None]:
+        """The defect, or None where the model has no value; what rounding makes of it; its standard error."""
+        changes = [self._pulled(model, component) - here for model, here in zip(self.models, self.here, strict=True)]
+        if not all(np.isfinite(change).all() for change in changes):
+            return None, 0.0, None
+        first = self.here[0]
+        unrelated = changes[0] + first - first[self.other]
+        scale = np.linalg.norm(unrelated * self.weights[:, None], axis=0)
+        scale = np.where(scale > 0, scale, 1.0) * np.sqrt(first.shape[1])
+        defects = [np.linalg.norm(change * self.weights[:, None] / scale) for change in changes]
+        spread = [np.linalg.norm((change - changes[0]) * self.weights[:, None] / scale) for change in changes[1:]]
+        floor = numerical_floor(self.dtype, self.terms, float(np.linalg.norm(self.size / scale)))
+        return float(defects[0]), floor, float(np.sqrt(np.mean(np.square(spread)))) if spread else None
+
+    def _pulled(self, model: Any, component: Component) -> np.ndarray:
+        with jax.enable_x64(True):
+            moved = np.asarray(jax.vmap(component.theta)(jnp.asarray(self.points)))
+            values = _values(model, moved, self.action.fibre_shape)
+            shaped = jnp.asarray(values.reshape(len(values), *self.action.fibre_shape))
+            return np.asarray(jax.vmap(component.untheta)(shaped)).reshape(len(values), -1)
+
+
+class _Set:
+    """How far g takes the points of a cloud off the set, as a share of the cloud's size."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.points = cloud.surface.feet
+        self.spacing = float(np.median(cloud.separation(self.points, itself=True)))
+
+    def __call__(self, component: Component) -> tuple[float | None, float, float | None]:
+        size = self.cloud.frame.size
+        with jax.enable_x64(True):
+            moved = np.asarray(jax.vmap(component.theta)(jnp.asarray(self.points)), dtype=np.float64)
+        off = (moved - self.cloud.feet(moved)) / size
+        changes = [(moved - self.cloud.feet(moved, left_out=k)) / size - off for k in range(BLOCKS)]
+        noise = np.sqrt((BLOCKS - 1) * np.mean([_root_mean_square(change) ** 2 for change in changes]))
+        # Polynomials may vanish elsewhere too: the moved points must also find the cloud's own.
+        apart = float(np.median(self.cloud.separation(moved)))
+        defect = _root_mean_square(off) + (apart / size if apart > APART * self.spacing else 0.0)
+        return defect, self.cloud.rounding, float(noise)
+
+
+def _root_mean_square(rows: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.sum(rows**2, axis=1))))
+
+
+def _values(model: Any, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    with jax.enable_x64(True):
+        values = np.asarray(_evaluate(model, jnp.asarray(points)), dtype=np.float64)
+    return values.reshape(len(points), int(np.prod(shape, dtype=int)))
+
+
+@eqx.filter_jit
+def _evaluate(model: Any, points: Any) -> Any:
+    return jax.vmap(lambda x: model(x))(points)
+
+
+def _sensitivity(model: Any, points: np.ndarray) -> np.ndarray:
+    """|F| + |DF| |x| for each output coordinate: what rounding of F and of x is relative to."""
+
+    def at(x: Any) -> Any:
+        flat = lambda z: jnp.ravel(model(z))  # noqa: E731
+        return jnp.abs(flat(x)) + jnp.abs(jax.jacfwd(flat)(x)) @ jnp.abs(x)
+
+    with jax.enable_x64(True):
+        return np.asarray(jax.jit(jax.vmap(at))(jnp.asarray(points)), dtype=np.float64)
+
+
+def _component(action: Action, entry: Any, place: int) -> Component:
+    """A matrix, or a pair of matrices, as an element that moves points and values."""
+    name = f"components[{place}]"
+    inside, outside = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
+    matrix = validate.array(inside, name, ndim=2).astype(np.float64)
+    m, n = action.base_dimension, action.fibre_dimension
+    offset = np.zeros(m)
+    if matrix.shape == (m + 1, m + 1) and np.array_equal(matrix[-1], np.eye(m + 1)[-1]):
+        matrix, offset = matrix[:m, :m], matrix[:m, m]
+    if matrix.shape != (m, m):
+        raise IsotropyError(
+            f"`{name}` must be a matrix of shape ({m}, {m}), or homogeneous ({m + 1}, {m + 1}). Got {matrix.shape}."
+        )
+    values = None if outside is None else validate.array(outside, name, shape=(n, n)).astype(np.float64)
+    for part in (matrix, values):
+        if part is not None and part.size and np.linalg.matrix_rank(part) < len(part):
+            raise IsotropyError(f"`{name}` has no inverse, so it is no symmetry of anything: check its entries.")
+    return action.element(matrix, offset, values)
+
+
+def _homogeneous(component: Component, m: int) -> np.ndarray:
+    with jax.enable_x64(True):
+        offset = np.asarray(component.theta(jnp.zeros(m, jnp.float64)))
+    if not offset.any():
+        return component.matrix
+    matrix = np.eye(m + 1)
+    matrix[:m, :m], matrix[:m, m] = component.matrix, offset
+    return matrix
+
+
+def _words(matrix: np.ndarray, variables: tuple[str, ...]) -> str:
+    m = len(variables)
+    labels = (*variables, "1")
+    rows = np.concatenate([matrix[:m, :m], matrix[:m, m:] if len(matrix) > m else np.zeros((m, 1))], axis=1)
+    moved = ", ".join(format_combination(row, labels) for row in rows)
+    return f"({', '.join(variables)}) → ({moved})"
