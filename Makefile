@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-all lint docs docs-serve bench wheel clean
+.PHONY: help demo test test-all lint docs docs-serve bench bench-emlp bench-calibration wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +34,14 @@ docs-serve: $(VENV)/installed-docs  ## the documentation, rebuilt as you write
 
 bench: $(VENV)/installed-test  ## every benchmark: ratios on the terminal, JSON in out/bench/
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
+
+bench-calibration: $(VENV)/installed-test  ## how often each rule invents a symmetry: adds what is missing, writes the docs' table
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_calibration.py --docs
+
+bench-emlp: $(VENV)/installed-test  ## equivariant maps against EMLP, which gets a Python of its own
+	$(PYTHON) -m venv .venv-emlp
+	.venv-emlp/bin/python -m pip --disable-pip-version-check install --quiet emlp==1.0.3 six 'jax<=0.9.2'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/hom_vs_emlp.py --emlp-python .venv-emlp/bin/python
 
 wheel: $(VENV)/installed-test  ## the wheel, into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -352,3 +352,12 @@ def test_bad_input_is_met_with_one_sentence(call: Callable, message: str) -> Non
     motions = iso.Trajectories.from_field(oscillator, np.random.default_rng(0).normal(size=(30, 2)))
     with pytest.raises(IsotropyError, match=message):
         call(motions, iso.spaces.Polynomials(2, degree=2))
+
+
+def test_a_figure_has_one_panel_for_each_law() -> None:
+    times = np.linspace(0, 6, 200)
+    states = np.concatenate([[[r * np.cos(t), -r * np.sin(t)] for t in times] for r in (1.0, 2.0, 3.0)])
+    motions = iso.Trajectories(np.tile(times, 3), states, id=np.repeat([0, 1, 2], 200))
+    laws = iso.conserve(motions, iso.spaces.Polynomials(2, degree=2))
+    assert laws.dimension == 1
+    assert len(laws.plot(motions).axes) == 1

@@ -122,14 +122,14 @@ def decide(values: Float[np.ndarray, " q"], *, floor: Any, noise: Any = None, to
         if below == len(values):
             reason = "every singular value lies at or below the floor"
         elif below:
-            reason = f"{below} singular values lie at or below the floor and the next stands {gap:.1e} times above"
+            reason = f"{_many(below)} at or below the floor and the next stands {gap:.1e} times above"
         else:
             reason = "every singular value stands clear of the floor"
         return Decision(below, gap, level, 0.0, "certain", reason)
     best = max(range(below, below + grey + 1), key=lambda count: _gap(values, count, floors)[0])
     gap, level = _gap(values, best, floors)
     if np.isfinite(gap) and gap >= SEPARATION:
-        reason = f"{best} singular values lie within {CLEAR:.0e} of the floor, {gap:.1e} below the next"
+        reason = f"{_many(best)} within {CLEAR:.0e} of the floor, {gap:.1e} below the next"
         return Decision(best, gap, level, 0.0, "supported", reason)
     gap, level = _gap(values, below, floors)
     reason = (
@@ -156,7 +156,7 @@ def _decide_noisy(values: np.ndarray, floors: np.ndarray, errors: np.ndarray, to
         )
         return Decision(below, gap, level, noise, "cannot tell", reason)
     reason = (
-        f"{below} singular values are zero to within the noise, with defects of at most {bound:.1e}, and the next "
+        f"{_many(below)} within the noise of zero, with defects of at most {bound:.1e}, and the next "
         f"stands {gap:.1e} times above"
         if below
         else "every singular value differs from zero by more than the noise"
@@ -185,6 +185,10 @@ def certified(
         reason += f"; {claimed - possible} of them differ from zero by more than the noise, and are no symmetries"
         verdict = verdict if possible else "none"
     return Decision(possible, gap, level, error, verdict, reason)
+
+
+def _many(count: int) -> str:
+    return "1 singular value lies" if count == 1 else f"{count} singular values lie"
 
 
 def _gap(values: np.ndarray, nullity: int, floors: np.ndarray) -> tuple[float, float]:

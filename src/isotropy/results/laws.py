@@ -108,6 +108,15 @@ class Laws:
         rebuilt = {"space": Space.from_dict(record["space"]), "decision": Decision.from_dict(record["decision"])}
         return cls(**{**record, **tuples, **rebuilt, "dependent": dependent})
 
+    def plot(self, motions: Any) -> Any:
+        """A Matplotlib figure of each law along every motion: level lines, at different heights.
+
+        ``motions`` are `Trajectories`; None is returned where there are no laws.
+        """
+        from ..report.plots import laws_figure
+
+        return laws_figure(self, motions)
+
     def save(self, path: str | Path) -> Path:
         """Write to a ``.json`` or ``.npz`` file, and return its path."""
         return store.save(path, KIND, self.to_dict())
