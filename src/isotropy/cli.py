@@ -149,7 +149,7 @@ def discover(
         from .geometry.data import Data
 
         action = catalogue.action(candidates, names, values, joint=joint)
-        data = Data(X, Y, space=_space(space, names), seed=seed)
+        data = Data(X, Y, space=_space(space, names), variables=names, seed=seed)
         advance()
         found = discover_in(data, action)
         advance()

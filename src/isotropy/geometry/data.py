@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,8 +56,9 @@ class Data:
     """Pairs of inputs ``X`` (p, m) and outputs ``Y`` (p, n) with the function fitted to them.
 
     F is sought in the span of ``space`` for each output, by default polynomials of the degree from 1 to 5 that
-    predicts left-out samples best. The fit is by singular values with a ridge penalty that leave-one-out
-    cross-validation chooses (zero for clean data), on features scaled to unit size. ``Y`` may have shape (p,).
+    predicts left-out samples best, in coordinates named ``variables``. The fit is by singular values with a ridge
+    penalty that leave-one-out cross-validation chooses (zero for clean data), on features scaled to unit size. ``Y``
+    may have shape (p,).
 
     ``section`` is the fitted function, ``samples`` the inputs, ``relative_error`` the leave-one-out error as a share
     of the spread of the outputs, ``noise`` (n,) the standard deviation of what is left. ``refits`` are the fits with
@@ -75,7 +76,9 @@ class Data:
     (Polynomials(dimension 6 on R^2: 1, x, y, x^2, x*y, y^2), True)
     """
 
-    def __init__(self, X: Any, Y: Any, *, space: Space | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, X: Any, Y: Any, *, space: Space | None = None, variables: Sequence[str] | None = None, seed: int = 0
+    ) -> None:
         self.X = validate.array(X, "X", ndim=2).astype(np.float64)
         outputs = validate.array(Y, "Y", ndim=(1, 2)).astype(np.float64)
         self.Y = outputs[:, None] if outputs.ndim == 1 else outputs
@@ -93,7 +96,7 @@ class Data:
                 f"has {self.X.shape[1]} columns."
             )
         self.seed = seed
-        self.space, fit = _choose(self.X, self.Y) if space is None else (space, _fit(_features(space, self.X), self.Y))
+        self.space, fit = _choose(self.X, self.Y, variables) if space is None else (space, _fit(_features(space, self.X), self.Y))
         self.coefficients, self.ridge = fit.coefficients, fit.ridge
         freedom = max(len(self.X) - fit.effective, 1.0)
         self.residuals = self.Y - self.values
@@ -168,11 +171,11 @@ class _Fit:
     effective: float
 
 
-def _choose(X: np.ndarray, Y: np.ndarray) -> tuple[Space, _Fit]:
+def _choose(X: np.ndarray, Y: np.ndarray, variables: Sequence[str] | None) -> tuple[Space, _Fit]:
     """The polynomial space with the least leave-one-out error, the lowest degree among near ties."""
     tried: list[tuple[Space, _Fit]] = []
     for degree in DEGREES:
-        space = Polynomials(X.shape[1], degree=degree)
+        space = Polynomials(X.shape[1], degree=degree, variables=variables)
         if tried and space.dimension > LARGEST_SHARE * len(X):
             break
         tried.append((space, _fit(_features(space, X), Y)))
