@@ -96,7 +96,9 @@ class Data:
                 f"has {self.X.shape[1]} columns."
             )
         self.seed = seed
-        self.space, fit = _choose(self.X, self.Y, variables) if space is None else (space, _fit(_features(space, self.X), self.Y))
+        self.space, fit = (
+            _choose(self.X, self.Y, variables) if space is None else (space, _fit(_features(space, self.X), self.Y))
+        )
         self.coefficients, self.ridge = fit.coefficients, fit.ridge
         freedom = max(len(self.X) - fit.effective, 1.0)
         self.residuals = self.Y - self.values
