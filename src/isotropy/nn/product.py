@@ -191,18 +191,24 @@ class Product(eqx.Module):
         return jnp.concatenate([piece for pieces in parts for piece in pieces])
 
 
+def has_product(first: Representation, second: Representation, target: Representation) -> bool:
+    """Whether `Product` multiplies these two kinds into the third."""
+    if first.dimension * second.dimension * target.dimension > LARGEST_PATH:
+        return False
+    return 0 < bilinear_basis(first, second, target).size <= LARGEST_PATH
+
+
 def _rows(
     first: Representation, second: Representation, targets: tuple[Representation, ...]
 ) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
     """All maps first (x) second -> target as rows, of unit variance in the mean, and how many lead to each target."""
     rows, made = [np.zeros((0, first.dimension * second.dimension))], []
     for c, kind in enumerate(targets):
-        if first.dimension * second.dimension * kind.dimension <= LARGEST_PATH:
+        if has_product(first, second, kind):
             basis = bilinear_basis(first, second, kind)
-            if 0 < basis.size <= LARGEST_PATH:
-                basis = basis / np.sqrt(_mean_square(basis, first == second))[:, None, None, None]
-                rows.append(basis.reshape(-1, rows[0].shape[1]))
-                made.append((c, len(basis)))
+            basis = basis / np.sqrt(_mean_square(basis, first == second))[:, None, None, None]
+            rows.append(basis.reshape(-1, rows[0].shape[1]))
+            made.append((c, len(basis)))
     return np.concatenate(rows), tuple(made)
 
 
