@@ -2,8 +2,8 @@
 
 Planted polynomial vector fields of the plane (`calibration_fields`): 0, 1, 2 or 4 symmetries, a nearest miss of 0, .5,
 1, 3 or 10 times the tolerance, four noises, three sample sizes; every rule sees the same trials. A trial is *false* if
-some generator in the span returned has a defect above the tolerance, and *found* if it is not and every planted symmetry
-is claimed. Misses just above the tolerance are extra settings, reported apart.
+some generator in the span returned has a defect above the tolerance, and *found* if it is not and every planted
+symmetry is claimed. Misses just above the tolerance are extra settings, reported apart.
 
 Results are kept in benchmarks/results/calibration.json and added to: a run does what is missing for ``--trials`` and
 writes as it goes. ``--docs`` writes the table and the figure of docs/verdicts.md from the file.

@@ -1,9 +1,9 @@
 """Planted polynomial vector fields of the plane for the calibration: known symmetries and one known near miss.
 
 Fields live on the square [-1, 1]^2 with its uniform measure and are held by orthonormal (Legendre) coefficients, so
-that sizes are Euclidean lengths. A planted field has exactly ``generators`` symmetries among the candidates, and the next
-candidate's defect is ``miss`` times the tolerance; with ``miss`` 0 there is no near miss. This file has its own Lie
-bracket and uses nothing of the package.
+that sizes are Euclidean lengths. A planted field has exactly ``generators`` symmetries among the candidates, and the
+next candidate's defect is ``miss`` times the tolerance; with ``miss`` 0 there is no near miss. This file has its own
+Lie bracket and uses nothing of the package.
 """
 
 from __future__ import annotations

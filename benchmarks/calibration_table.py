@@ -79,8 +79,8 @@ def markdown(record: dict[str, dict], settings: list[Setting], near: list[Settin
     lines += [
         "",
         f"{len(settings)} settings. `certify` finds {ratio:.2f} times as often as the simultaneous bound. With the "
-        f"nearest miss only 1.1 or 1.5 times the tolerance ({len(near)} further settings) its worst share of false finds is "
-        f"{close.worst('certify'):.3f}, and {len(close.above('certify'))} of them are above the level.",
+        f"nearest miss only 1.1 or 1.5 times the tolerance ({len(near)} further settings) its worst share of false "
+        f"finds is {close.worst('certify'):.3f}, and {len(close.above('certify'))} of them are above the level.",
     ]
     return "\n".join(lines)
 

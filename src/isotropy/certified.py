@@ -8,6 +8,7 @@ constant added to F changes no defect.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ from .numerics.spectrum import TriangularFactor
 
 LARGEST = 1200
 """Candidates times parameters up to which the operator is certified: its decomposition costs the cube of this."""
+
+DEPENDENT = 2.0
+"""How much more than independent rows dependent ones move the fit, in variance, before they are called so: by chance it
+is one, more or less a third."""
 
 BATCH = 2**22
 """Entries of the operator that are formed at once (32 MiB)."""
@@ -43,7 +48,8 @@ def certificate(
 
     ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the
     mean squared distance by which the operator moves between refits to parts of the data. Rows that depend on their
-    neighbours move it by more than independent noise could: then the variance is raised by that factor.
+    neighbours move it by more than independent noise could: then the variance is raised by that factor, and nothing is
+    ``certain``, since the proof is for independent errors; nor is it where what is left of the data has a shape.
     None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
     (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
     """
@@ -78,7 +84,11 @@ def certificate(
     covariance = roots[:, None] * (axes.T @ covariance @ axes) * roots
     expected = float(np.einsum("kpq,qr,kpr->", operator, covariance, operator, optimize=True))
     variance = max(1.0, moved / expected) if expected > 0 else 1.0
-    return certify(operator, roots * (beta.ravel() @ axes), covariance, variance, dof, tolerance=tolerance, level=level)
+    estimate = roots * (beta.ravel() @ axes)
+    answer = certify(operator, estimate, covariance, variance, dof, tolerance=tolerance, level=level)
+    if answer.verdict == "certain" and (variance > DEPENDENT or data.structured):
+        return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension)
+    return answer
 
 
 def _operator(

@@ -117,9 +117,6 @@ def _from_data(
     moved = float(np.mean([np.sum(change**2) for _, change in refits]))
     scales = {"seen": view.seen, "row_scale": view.row_scale, "moved": moved}
     held = certificate(data, action, **scales, tolerance=tolerance, level=level)
-    if held is not None and held.verdict == "certain" and data.structured:
-        # The proof is for independent errors. What is left of these data has a shape.
-        held = replace(held, verdict="supported")
     found = _from_refits(
         view,
         view.spectra()[0],

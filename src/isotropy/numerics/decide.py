@@ -175,7 +175,8 @@ def certified(
     """
     limits = np.maximum(np.broadcast_to(floor, values.shape), DIFFERENT * np.broadcast_to(noise, values.shape))
     possible = zeros(values, limits)
-    gap, level = _gap(values, possible, limits)
+    likely = np.maximum(np.broadcast_to(floor, values.shape), CONSISTENT * np.broadcast_to(noise, values.shape))
+    gap, level = _gap(values, possible, likely)
     error = float(np.broadcast_to(noise, values.shape)[len(values) - possible :].max(initial=0.0))
     if possible > claimed:
         shown = f"{claimed} of them can be shown to be small" if claimed else reason
