@@ -54,11 +54,14 @@ class Tangency:
         samples = Samples(cloud.surface.feet, cloud.weights)
         weights = np.sqrt(samples.weights)
         motion = _flat(action.fields(samples.points), weights)
-        size = np.linalg.norm(motion, axis=0)
-        units = 1 / np.where(size > 0, size, 1.0)
-        spectrum = dense(motion * units)
         moved = [_flat(action.fields(again.feet), weights) - motion for again in cloud.refits]
-        noise = _noise([change * units for change in moved], spectrum)
+        size = np.linalg.norm(motion, axis=0)
+        largest = size.max(initial=0.0)
+        # A candidate that only noise moves must not be blown up to the size of the others.
+        blind = size <= np.maximum(CONSISTENT * _noise(moved, np.eye(len(size))), cloud.rounding * largest)
+        units = 1 / np.where(blind, largest if largest > 0 else 1.0, size)
+        spectrum = dense(motion * units)
+        noise = _noise([change * units for change in moved], spectrum.vectors)
         floor = np.maximum(CONSISTENT * noise, cloud.rounding * spectrum.values.max(initial=0.0))
         kept = int((spectrum.values > floor).sum())
         if kept == 0:
@@ -107,6 +110,7 @@ def _flat(fields: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (fields * weights[:, None, None]).transpose(0, 2, 1).reshape(-1, fields.shape[1])
 
 
-def _noise(changes: list[np.ndarray], spectrum: Spectrum) -> np.ndarray:
-    squares = [np.sum((change @ spectrum.vectors.T) ** 2, axis=0) for change in changes]
+def _noise(changes: list[np.ndarray], directions: np.ndarray) -> np.ndarray:
+    """The jackknife's standard error of the rows along each of ``directions``."""
+    squares = [np.sum((change @ directions.T) ** 2, axis=0) for change in changes]
     return np.sqrt((len(changes) - 1) * np.mean(squares, axis=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,10 @@ from ..errors import IsotropyError
 from .polynomial import Polynomials
 from .tangent import local_surface, quadratic_size
 from .variety import Blocks, Frame, Surface
+
+Route = Literal["polynomials", "neighbourhoods"]
+ROUTES: tuple[Route, ...] = ("polynomials", "neighbourhoods")
+"""By the polynomials that nearly vanish, and by local quadratic fits."""
 
 BLOCKS = 10
 """Stretches of the cloud left out in turn to see how far its tangents move."""
@@ -98,8 +102,8 @@ class Cloud:
     have units of their own.
 
     ``surface`` holds the points' feet on the set and its normals there, ``noise`` the standard deviation of a
-    coordinate across the set, ``refits`` the surfaces found with a tenth of the points left out in turn. ``seed`` draws
-    the points that are held out. Raises `IsotropyError` for too few points, points that are all equal or mostly
+    coordinate across the set, ``refits`` the surfaces found with a tenth of the points left out in turn. ``route`` fixes
+    the way; ``seed`` draws the halves that are compared. Raises `IsotropyError` for too few points, points that are all equal or mostly
     repeats, and a cloud as thick as the space is wide.
 
     >>> angles = np.linspace(0, 6, 60)
@@ -108,7 +112,9 @@ class Cloud:
     (1, 'polynomials')
     """
 
-    def __init__(self, points: Float[np.ndarray, "p m"], *, seed: int = 0) -> None:
+    def __init__(self, points: Float[np.ndarray, "p m"], *, route: Route | None = None, seed: int = 0) -> None:
+        if route not in (None, *ROUTES):
+            raise IsotropyError(f"The 'route' parameter of Cloud must be one of {', '.join(ROUTES)}. Got {route!r}.")
         self.points = validate.array(points, "points", ndim=2).astype(np.float64)
         count, m = self.points.shape
         if m < 2:
@@ -129,7 +135,7 @@ class Cloud:
             )
         _, first = np.unique(self.points, axis=0, return_index=True)
         self.points = self.points[np.sort(np.atleast_1d(first))]
-        self.seed = seed
+        self.seed, self._routes = seed, ROUTES if route is None else (route,)
         self.frame = Frame.of(self.points)
         self._tree = KDTree(self.points)
         largest = float(np.abs(self.points).max())
@@ -146,7 +152,7 @@ class Cloud:
         return self.points.shape[1] - self.codimension
 
     @property
-    def route(self) -> str:
+    def route(self) -> Route:
         """How the set is estimated: ``polynomials`` or ``neighbourhoods``."""
         return "polynomials" if self.model.degree else "neighbourhoods"
 
@@ -262,14 +268,15 @@ class Cloud:
         """Steady models by polynomials, and by neighbourhoods, for each number of normal directions."""
         m = self.points.shape[1]
         global_fits: dict[int, list[_Model]] = {c: [] for c in range(1, m)}
-        for degree in DEGREES:
+        for degree in DEGREES if "polynomials" in self._routes else ():
             fits = self._polynomial_fits(halves, degree)
             for codimension, model in fits:
                 global_fits[codimension].append(model)
             if not fits:
                 break
-        local_fits = {c: self._local_fits(halves, m - c) for c in range(1, m)}
-        return _steady(global_fits), _steady(local_fits)
+        if "neighbourhoods" not in self._routes:
+            return _steady(global_fits), {}
+        return _steady(global_fits), _steady({c: self._local_fits(halves, m - c) for c in range(1, m)})
 
     def _polynomial_fits(self, halves: tuple[np.ndarray, np.ndarray], degree: int) -> list[tuple[int, _Model]]:
         m = self.points.shape[1]
