@@ -206,6 +206,14 @@ def test_heads(name, defect):
     assert defect(equivariant, 3 * V + S, V, size=0.3) <= NETWORK
 
 
+def test_a_head_where_no_product_leads_to_the_output(defect):
+    """Two vectors of O(3) have no vector product: what remains is vectors times invariant functions."""
+    V = groups.O(3).vector
+    head = Equivariant(2 * V, V, width=8, depth=1, terms=2, key=KEY)
+    assert head.maps.product is None
+    assert defect(head, 2 * V, V) <= NETWORK
+
+
 def test_invariants_of_a_symplectic_vector_are_the_antisymmetric_ones():
     V = groups.Sp(4).vector
     head = Invariant(2 * V, 1, width=8, depth=1, key=KEY)
@@ -235,6 +243,8 @@ def test_bad_input():
         MLP(V + S, V, width=3, depth=1, key=KEY)
     with pytest.raises(IsotropyError, match=r"Nothing equivariant leads from `S` to `V` of SO\(3\)"):
         MLP(S, V, width=16, depth=2, key=KEY)
+    with pytest.raises(IsotropyError, match=r"Nothing equivariant leads from `2\*S` to `V`"):
+        Equivariant(2 * S, V, key=KEY)
     with pytest.raises(IsotropyError, match="`depth` must be a whole number of at least 0"):
         MLP(V, V, width=16, depth=-1, key=KEY)
     with pytest.raises(IsotropyError, match=r"shape \(3,\), but the layer takes one point of `V \+ S`, shape \(4,\)"):

@@ -15,7 +15,7 @@ from ..groups import Representation
 from .basis import bilinear_basis, dense_basis
 from .frozen import Frozen
 from .layout import Layout, check_pair, check_point, refuse_points
-from .quadratic import Quadratic
+from .quadratic import Quadratic, check_reached
 
 LARGEST_INVARIANTS = 4096
 """More invariants of degree 2 than this and `Invariant` asks for a narrower input."""
@@ -139,6 +139,7 @@ class Equivariant(eqx.Module):
         dtype: Any = jnp.float32,
     ):
         check_pair(input, output, "Equivariant")
+        check_reached(input, [], output)
         if isinstance(terms, bool) or not isinstance(terms, int) or terms < 1:
             raise IsotropyError(f"`terms` must be a whole number of at least 1. Got {terms!r}.")
         one, two = jax.random.split(key)

@@ -11,12 +11,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..errors import IsotropyError
 from ..groups import Group, Representation
-from .basis import dense_basis, maps
+from .basis import maps
 from .gate import Gated
 from .layout import Layout, check_pair, check_point, copies, is_invariant, linear_part
 from .linear import Linear
-from .product import has_product
-from .quadratic import Quadratic
+from .quadratic import Quadratic, check_reached
 
 CHANNELS = 16
 """A hidden width of this many gives one more channel of products."""
@@ -140,7 +139,7 @@ class MLP(eqx.Module):
         if hidden is not None:
             check_pair(input, hidden, "MLP")
         self.hidden = hidden if depth else None
-        _check_reached(inner, [self.hidden] * depth if self.hidden is not None else [], output)
+        check_reached(inner, [self.hidden] * depth if self.hidden is not None else [], output)
         many = max(2, (hidden.dimension if hidden is not None else width) // CHANNELS) if channels is None else channels
         _count(many, "channels", 1)
         keys = jax.random.split(key, depth + 2)
@@ -206,29 +205,6 @@ def standard_kinds(group: Group) -> list[Representation]:
     if maps(vector, vector.dual).dimension < maps(vector, vector).dimension:
         duals.append(vector.dual)
     return [*duals, *(a @ b for k, a in enumerate(duals) for b in duals[k:])]
-
-
-def _check_reached(input: Representation, hidden: list[Representation], output: Representation) -> None:
-    """Refuse an output with a summand that stays zero: nothing linear, quadratic or constant leads there."""
-    scalar = input.group.scalar
-    live = [*dict.fromkeys([*Layout.of(input).kinds, scalar])]
-    for target in [*hidden, output]:
-        kinds = Layout.of(target).kinds
-        found = [
-            kind
-            for kind in kinds
-            if any(len(dense_basis(a, kind)) for a in live)
-            or any(has_product(a, b, kind) for k, a in enumerate(live) for b in live[k:])
-        ]
-        if target is output and len(found) < len(kinds):
-            missing = " or ".join(f"`{kind}`" for kind in kinds if kind not in found)
-            raise IsotropyError(
-                f"Nothing equivariant leads from `{input}` to {missing} of {input.group}, by linear maps and products "
-                f"through the hidden layers: that part of the output would stay zero. Add inputs that carry a "
-                f"direction, or "
-                f"drop it."
-            )
-        live = [*dict.fromkeys([*found, scalar])]
 
 
 def _count(value: Any, name: str, least: int) -> None:
