@@ -2,8 +2,8 @@
 
 For each size both find, by bisection in this process, the smallest number of samples from which one random polynomial
 of projections comes back to 5e-3 (equality constraints, candidates SE(m), the norm of values at random points), as for
-the published figure. It is a fair match: both solve the same problems, they in monomials as published; cvxpy's compilation
-is left out of its time, our set-up is not out of ours. SCS has cvxpy's tolerances and is capped at 2500 iterations as
+the published figure. It is a fair match: both solve the same problems, they in monomials as published. Compilation
+is left out of their time, our set-up is not out of ours. SCS has cvxpy's tolerances and is capped at 2500 iterations as
 theirs was; ours stops at a certified relative gap of 1e-7 and does not know the truth. The error is what the objective
 is off the minimum by or the constraints are missed by, relative, whichever is more. Run it with `OMP_NUM_THREADS=1`.
 """

@@ -230,7 +230,8 @@ class Penalty:
         if len(layers) != len(self.parts):
             raise IsotropyError(f"`model` must have {len(self.parts)} layers. Got {len(layers)}.")
         if points is None:
-            chosen = [(jnp.asarray(p.points), jnp.asarray(p.weights, p.points.dtype)) for p in self.parts]
+            clouds = [jnp.asarray(part.points) for part in self.parts]
+            chosen = [(c, jnp.asarray(p.weights, c.dtype)) for p, c in zip(self.parts, clouds, strict=True)]
         else:
             given = tuple(points) if self.layered else (points,)
             chosen = []

@@ -250,8 +250,7 @@ def test_a_zero_operator_leaves_the_loss_alone():
     )
 
 
-@pytest.mark.parametrize("double", [False, True])
-@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize(("double", "outputs"), [(False, 2), (True, 1)])
 def test_the_jax_path_agrees(double, outputs):
     problem = Problem("least squares", outputs, 15)
     exact = minimise(LeastSquares(problem.design, problem.targets), MatrixMap.dense(problem.operator), strength=0.05)
