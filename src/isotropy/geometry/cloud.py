@@ -42,7 +42,7 @@ MOST_POLYNOMIALS = 330
 GROWTH = 1.6
 """Ratio of successive sizes of neighbourhoods, and of successive counts of polynomials, that are tried."""
 
-TIE = 1.05
+TIE = 1.15
 """Models whose held-out distance is within this factor of the best are equals, and the steadiest is taken."""
 
 SIMPLER = 1.2
@@ -102,9 +102,9 @@ class Cloud:
     have units of their own.
 
     ``surface`` holds the points' feet on the set and its normals there, ``noise`` the standard deviation of a
-    coordinate across the set, ``refits`` the surfaces found with a tenth of the points left out in turn. ``route`` fixes
-    the way; ``seed`` draws the halves that are compared. Raises `IsotropyError` for too few points, points that are all equal or mostly
-    repeats, and a cloud as thick as the space is wide.
+    coordinate across the set, ``refits`` the surfaces found with a tenth of the points left out in turn. ``route``
+    fixes the way; ``seed`` draws the halves that are compared. Raises `IsotropyError` for too few points, points that
+    are all equal or mostly repeats, and a cloud as thick as the space is wide.
 
     >>> angles = np.linspace(0, 6, 60)
     >>> circle = Cloud(np.stack([np.cos(angles), np.sin(angles)], axis=1))
