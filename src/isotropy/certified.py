@@ -16,7 +16,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from .geometry.action import Action
-from .geometry.data import Data
+from .geometry.data import BLOCKS, Data
 from .geometry.fibre import Linear
 from .lie import terms_of_space
 from .numerics.certify import Certificate, certify
@@ -26,9 +26,9 @@ from .numerics.spectrum import TriangularFactor
 LARGEST = 1200
 """Candidates times parameters up to which the operator is certified: its decomposition costs the cube of this."""
 
-DEPENDENT = 2.0
-"""How much more than independent rows dependent ones move the fit, in variance, before they are called so: by chance it
-is one, more or less a third."""
+DEPENDENT = 3.0
+"""How much more than independent rows dependent ones move the fit, in variance, before they are called so. Ten blocks
+have nine degrees of freedom, and the mean of so many squares exceeds three once in a thousand times."""
 
 BATCH = 2**22
 """Entries of the operator that are formed at once (32 MiB)."""
@@ -48,7 +48,7 @@ def certificate(
 
     ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the
     mean squared distance by which the operator moves between refits to parts of the data. Rows that depend on their
-    neighbours move it by more than independent noise could: then the variance is raised by that factor, and nothing is
+    neighbours move it by more than independent ones would: then the variance is raised by that factor, and nothing is
     ``certain``, since the proof is for independent errors; nor is it where what is left of the data has a shape.
     None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
     (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
@@ -82,13 +82,31 @@ def certificate(
     roots = roots / size
     operator = bracket @ (axes / roots)
     covariance = roots[:, None] * (axes.T @ covariance @ axes) * roots
-    expected = float(np.einsum("kpq,qr,kpr->", operator, covariance, operator, optimize=True))
+    left_out = np.kron((right.T / sizes) @ _left_out(left) @ (right.T / sizes).T, errors)
+    jackknife = roots[:, None] * (axes.T @ left_out @ axes) * roots
+    expected = float(np.einsum("kpq,qr,kpr->", operator, jackknife, operator, optimize=True))
     variance = max(1.0, moved / expected) if expected > 0 else 1.0
     estimate = roots * (beta.ravel() @ axes)
     answer = certify(operator, estimate, covariance, variance, dof, tolerance=tolerance, level=level)
     if answer.verdict == "certain" and (variance > DEPENDENT or data.structured):
         return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension)
     return answer
+
+
+def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
+    """What the jackknife of `Data.refits` takes for the identity where errors are independent, in the frame ``left``.
+
+    The covariance of the change of a fit is the difference of the two covariances, whatever the blocks have in common.
+    """
+    blocks = np.array_split(left, min(BLOCKS, len(left)))
+    eye = np.eye(left.shape[1])
+    top = 1.0 - numerical_floor(np.float64, len(left), 1.0)
+    total = np.zeros_like(eye)
+    for block in blocks:
+        shares, axes = np.linalg.eigh(block.T @ block)
+        shares = np.minimum(shares, top)
+        total += (axes * (shares / (1.0 - shares))) @ axes.T
+    return total * (len(blocks) - 1) / len(blocks)
 
 
 def _operator(
