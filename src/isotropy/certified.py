@@ -89,7 +89,8 @@ def certificate(
     estimate = roots * (beta.ravel() @ axes)
     answer = certify(operator, estimate, covariance, variance, dof, tolerance=tolerance, level=level)
     if answer.verdict == "certain" and (variance > DEPENDENT or data.structured):
-        return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension)
+        reason = f"{answer.reason}; the errors are not independent, so that this is no proof"
+        return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension, reason=reason)
     return answer
 
 
