@@ -40,8 +40,9 @@ bench-calibration: $(VENV)/installed-test  ## how often each rule invents a symm
 
 bench-emlp: $(VENV)/installed-test  ## equivariant maps against EMLP, which gets a Python of its own
 	$(PYTHON) -m venv .venv-emlp
-	.venv-emlp/bin/python -m pip --disable-pip-version-check install --quiet emlp==1.0.3 six 'jax<=0.9.2'
+	.venv-emlp/bin/python -m pip --disable-pip-version-check install --quiet emlp==1.0.3 six objax 'jax<=0.9.2'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/hom_vs_emlp.py --emlp-python .venv-emlp/bin/python
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/emlp_step.py --emlp-python .venv-emlp/bin/python
 
 wheel: $(VENV)/installed-test  ## the wheel, into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
