@@ -104,7 +104,7 @@ def decide(values: Float[np.ndarray, " q"], *, floor: Any, noise: Any = None, to
     >>> answer = decide(np.array([1.0, 0.5, 3e-16]), floor=1e-15)
     >>> answer.nullity, answer.verdict
     (1, 'certain')
-    >>> decide(np.array([1.0, 1e-2, 1e-4, 1e-6]), floor=1e-6).verdict
+    >>> decide(np.geomspace(1.0, 1e-6, 13), floor=1e-6).verdict
     'cannot tell'
     """
     values = np.asarray(values, dtype=np.float64)
