@@ -18,8 +18,9 @@ from jaxtyping import Float
 
 from . import validate
 from .errors import IsotropyError
-from .geometry.action import Action, Component
+from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
+from .geometry.component import Component
 from .normalised import SIZES, Normalised
 from .numerics.decide import numerical_floor, vanishes
 from .numerics.readable import format_combination

@@ -19,7 +19,8 @@ import scipy.sparse
 from jaxtyping import Array, Float
 
 from .errors import IsotropyError
-from .geometry.action import Action, Component
+from .geometry.action import Action
+from .geometry.component import Component
 from .geometry.motion import Affine
 from .geometry.polynomial import Polynomials
 from .geometry.sample import Samples

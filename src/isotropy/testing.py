@@ -17,7 +17,8 @@ from jaxtyping import Array, Float
 
 from . import validate
 from .errors import IsotropyError, IsotropyWarning
-from .geometry.action import Action, Component
+from .geometry.action import Action
+from .geometry.component import Component
 from .geometry.fibre import Linear, Tensor
 from .geometry.motion import Affine
 from .geometry.sample import Samples

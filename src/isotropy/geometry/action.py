@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -17,18 +14,10 @@ from ..groups.algebra import LieAlgebra
 from ..groups.group import Group
 from ..groups.representation import Representation
 from ..numerics.readable import format_combination
+from .component import Component, affine_component, affine_map
 from .fibre import Linear, Tensor
 from .motion import Affine, VectorFields
 from .space import Space
-
-
-@dataclass(frozen=True)
-class Component:
-    """One element g of a further connected component: ``theta`` moves points, ``untheta`` is Theta_g^{-1} on values."""
-
-    theta: Callable[[Array], Array]
-    untheta: Callable[[Array], Array]
-    matrix: np.ndarray
 
 
 class Action:
@@ -69,7 +58,7 @@ class Action:
             )
         domain, codomain = domain.real(), codomain.real()
         components = tuple(
-            _component(*parts)
+            affine_component(*parts)
             for parts in zip(
                 domain.components(),
                 domain.component_offsets(),
@@ -137,8 +126,8 @@ class Action:
         matrices = _block_diagonal(first.group.algebra.matrices, second.group.algebra.matrices)
         still = (np.eye(m), np.zeros(m)), (np.eye(n), np.zeros(n))
         components = tuple(
-            _component(g, c, *still[1]) for g, c in zip(a.components(), a.component_offsets(), strict=True)
-        ) + tuple(_component(*still[0], g, c) for g, c in zip(b.components(), b.component_offsets(), strict=True))
+            affine_component(g, c, *still[1]) for g, c in zip(a.components(), a.component_offsets(), strict=True)
+        ) + tuple(affine_component(*still[0], g, c) for g, c in zip(b.components(), b.component_offsets(), strict=True))
         action = cls._make(
             motion,
             fibre,
@@ -156,7 +145,7 @@ class Action:
         """Candidates moving the points of R^m alone, as for the symmetries of a set: there are no values."""
         motion, algebra, matrices, components, name = _base(candidates)
         q = motion.dimension
-        parts = tuple(_component(matrix, offset, np.zeros((0, 0)), np.zeros(0)) for matrix, offset in components)
+        parts = tuple(affine_component(matrix, offset, np.zeros((0, 0)), np.zeros(0)) for matrix, offset in components)
         return cls._make(
             motion,
             Linear(np.zeros((q, 0, 0))),
@@ -200,7 +189,7 @@ class Action:
         fibre = Tensor(motion, upper=upper, lower=lower, weight=weight, factor=factor)
         parts = tuple(
             Component(
-                _affine_map(matrix, offset), fibre.transformation(np.linalg.inv(matrix), np.zeros(len(matrix))), matrix
+                affine_map(matrix, offset), fibre.transformation(np.linalg.inv(matrix), np.zeros(len(matrix))), matrix
             )
             for matrix, offset in components
         )
@@ -220,16 +209,16 @@ class Action:
         offset = np.zeros(len(matrix)) if offset is None else offset
         inverse = np.linalg.inv(matrix)
         if values is not None:
-            return _component(matrix, offset, values, np.zeros(len(values)))
+            return affine_component(matrix, offset, values, np.zeros(len(values)))
         if isinstance(self.value_motion, Tensor):
             untheta = self.value_motion.transformation(inverse, np.zeros(len(matrix)))
-            return Component(_affine_map(matrix, offset), untheta, matrix)
+            return Component(affine_map(matrix, offset), untheta, matrix)
         if not self.value_motion.matrices.any() and not self.value_motion.offsets.any():
             still = np.eye(self.fibre_dimension)
-            return _component(matrix, offset, still, np.zeros(len(still)))
+            return affine_component(matrix, offset, still, np.zeros(len(still)))
         same = getattr(self, "domain", None) is not None and self.domain == self.codomain
         if same:
-            return _component(matrix, offset, matrix, offset)
+            return affine_component(matrix, offset, matrix, offset)
         raise IsotropyError(
             f"{self} does not say how an element moves its values: pass pairs (matrix for the inputs, "
             f"({self.fibre_dimension}, {self.fibre_dimension}) matrix for the outputs)."
@@ -380,20 +369,6 @@ def _base(candidates: Group | VectorFields) -> tuple[Any, Any, Any, list[tuple[n
 
 def _factor(name: str) -> str:
     return f"({name})" if " + " in name or " - " in name else name
-
-
-def _affine_map(matrix: np.ndarray, offset: np.ndarray) -> Callable[[Array], Array]:
-    # A partial of a named function can be sent to another process, as scikit-learn does with models.
-    return partial(_move, matrix, offset)
-
-
-def _move(matrix: np.ndarray, offset: np.ndarray, x: Array) -> Array:
-    return jnp.asarray(matrix, x.dtype) @ x + jnp.asarray(offset, x.dtype)
-
-
-def _component(matrix: np.ndarray, offset: np.ndarray, value: np.ndarray, value_offset: np.ndarray) -> Component:
-    inverse = np.linalg.inv(value)
-    return Component(_affine_map(matrix, offset), _affine_map(inverse, -inverse @ value_offset), matrix)
 
 
 def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:

@@ -16,6 +16,9 @@ import scipy.linalg
 from .. import validate
 from ..errors import IsotropyError
 
+SHORTEST = 1e-6
+"""The shortest step that a line search tries: below it the gradient's own rounding decides."""
+
 Step = Callable[[float, np.ndarray, np.ndarray], np.ndarray]
 """From ``rho``, ``b`` and a point to start at, to the minimiser of ``loss(w) + rho/2 <w, H w> - rho <b, w>``."""
 
@@ -233,7 +236,7 @@ class Smooth:
                     break
                 move = scipy.linalg.cho_solve(kept["factor"], slope.ravel(), check_finite=False).reshape(w.shape)
                 length = 1.0
-                while length > 1e-6:
+                while length > SHORTEST:
                     trial = objective(w - length * move)
                     if trial[0] <= value + 1e-12 * abs(value) or np.linalg.norm(trial[1]) < 0.5 * error:
                         break

@@ -38,6 +38,9 @@ _COARSE = 1e-3
 _LEAST_GAP = 1e-6
 """The smallest relative gap between different eigenvalues, and the smallest link, with which a draw is accepted."""
 
+_UNITARY = 1e-3
+"""How far, relatively, the singular values of a link may spread: of one irreducible's eigenspaces it is unitary."""
+
 
 @dataclass(frozen=True)
 class Isotype:
@@ -268,7 +271,7 @@ def _chain(
     for k in order[1:]:
         parent = parents[k]
         left, size, right = np.linalg.svd(link[np.ix_(where[k], where[parent])] @ turns[parent])
-        if size[0] - size[-1] > 1e-3 * size[0]:
+        if size[0] - size[-1] > _UNITARY * size[0]:
             raise _Coincidence
         turns[k] = left @ right
     return np.stack([basis[:, where[k]] @ turns[k] for k in order], axis=1)

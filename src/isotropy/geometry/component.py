@@ -1,0 +1,41 @@
+"""Single group elements as an action moves points and values by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+@dataclass(frozen=True)
+class Component:
+    """One element g of a further connected component: ``theta`` moves points, ``untheta`` is Theta_g^{-1} on values."""
+
+    theta: Callable[[Array], Array]
+    untheta: Callable[[Array], Array]
+    matrix: np.ndarray
+
+
+def affine_map(matrix: Float[np.ndarray, "m m"], offset: Float[np.ndarray, " m"]) -> Callable[[Array], Array]:
+    """The map ``x -> matrix x + offset`` in the precision of x."""
+    # A partial of a named function can be sent to another process, as scikit-learn does with models.
+    return partial(_move, matrix, offset)
+
+
+def _move(matrix: np.ndarray, offset: np.ndarray, x: Array) -> Array:
+    return jnp.asarray(matrix, x.dtype) @ x + jnp.asarray(offset, x.dtype)
+
+
+def affine_component(
+    matrix: Float[np.ndarray, "m m"],
+    offset: Float[np.ndarray, " m"],
+    value: Float[np.ndarray, "n n"],
+    value_offset: Float[np.ndarray, " n"],
+) -> Component:
+    """The element that moves points by ``matrix x + offset`` and values by ``value u + value_offset``."""
+    inverse = np.linalg.inv(value)
+    return Component(affine_map(matrix, offset), affine_map(inverse, -inverse @ value_offset), matrix)
