@@ -48,7 +48,9 @@ def train(X: jax.Array, y: jax.Array, penalty: iso.Penalty, weight: float, stron
         if k == PROPOSE:
             kept, weight = penalty.spectrum(model)[1][-1:], 0.0
         rise = strong * min(max((k - PROPOSE) / PROPOSE, 0.0), 1.0)
-        model, state, moments = step(model, state, moments, jax.random.PRNGKey(k), weight, rise, kept)
+        # arrays, not numbers: `filter_jit` compiles anew for every new Python number
+        strengths = jnp.asarray(weight), jnp.asarray(rise)
+        model, state, moments = step(model, state, moments, jax.random.PRNGKey(k), *strengths, kept)
     return model
 
 
