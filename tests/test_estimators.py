@@ -23,11 +23,9 @@ CUBICS = spaces.Polynomials(6, degree=3)
 
 NEED_OTHER_PACKAGES = {
     "check_array_api_input",
-    "check_estimators_pandas",
     "check_regressor_data_not_an_array",
-    "check_sample_weights_pandas_series",
 }
-"""Checks of scikit-learn that leave themselves out, in whole or in part, without pandas or SCIPY_ARRAY_API."""
+"""Checks of scikit-learn that leave themselves out, in whole or in part, without SCIPY_ARRAY_API."""
 
 
 def force(X: np.ndarray) -> np.ndarray:
