@@ -21,6 +21,15 @@ def pairs(count, noise, seed):
     return X, Y + noise * Y.std() * rng.normal(size=Y.shape)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_affine_generators_from_clean_pairs_close_to_rounding(seed):
+    """Balancing must not blow the rounding in the empty row of an affine matrix up to the square root of itself."""
+    X = np.random.default_rng(seed).normal(size=(80, 3))
+    found = iso.discover(iso.Data(X, X[:, 0] ** 2 + X[:, 1] ** 2 + 3 * X[:, 2]), iso.Action(groups.Aff(3)))
+    assert found.name == "se(2)"
+    assert found.closure <= 12 * found.noise
+
+
 @pytest.mark.parametrize("noise", [0.0, 1e-3, 1e-2])
 @pytest.mark.parametrize("seed", range(2))
 def test_rotations_from_noisy_pairs(noise, seed):

@@ -157,7 +157,8 @@ def test_float64(element):
         x = np.random.default_rng(1).normal(size=6)
         gap = np.linalg.norm(layer(g @ x) - h @ layer(x)) / np.linalg.norm(layer(x))
         assert layer(x).dtype == jnp.float64
-        assert gap <= 10 * np.finfo(np.float64).eps
+        # The basis comes from eigenvectors, whose rounding differs between processors: `floor` bounds it.
+        assert gap <= hom(2 * V, V**2).floor
 
 
 def test_an_ensemble_under_vmap():

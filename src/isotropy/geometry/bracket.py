@@ -54,7 +54,7 @@ def span(
         return Span(None, 0.0, False)
     exact = action.matrices is not None
     if exact:
-        vectors, products, candidates = _matrix_brackets(action, found, unseen)
+        vectors, products, candidates = _matrix_brackets(action, found, unseen, noise)
     else:
         vectors, products, candidates = _field_brackets(action, found, points)
     d, size = len(found), np.linalg.norm(vectors[: len(found)], axis=1)
@@ -102,20 +102,25 @@ def _named(
 
 
 def _matrix_brackets(
-    action: Action, found: np.ndarray, unseen: np.ndarray
+    action: Action, found: np.ndarray, unseen: np.ndarray, noise: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     assert action.matrices is not None
-    stack = _balanced(np.tensordot(np.concatenate([found, unseen]), action.matrices, 1))
+    stack = _balanced(np.tensordot(np.concatenate([found, unseen]), action.matrices, 1), noise)
     first = stack[: len(found)]
     products = np.einsum("aij,bjk->abik", first, first)
     products = products - products.transpose(1, 0, 2, 3)
     return _real(stack, 1), _real(products, 2), np.zeros((0, 0))
 
 
-def _balanced(matrices: np.ndarray) -> np.ndarray:
-    """The matrices in coordinates whose units suit them, powers of two apart from the user's: an exact isomorphism."""
+def _balanced(matrices: np.ndarray, noise: float) -> np.ndarray:
+    """The matrices in coordinates whose units suit them, powers of two apart from the user's: an exact isomorphism.
+
+    Entries that are zero to within ``noise`` have no say: units that made them as large as the others would turn an
+    error of 1e-16 into one of 1e-8.
+    """
     size = np.linalg.norm(matrices, axis=(1, 2), keepdims=True)
-    total = np.sum(np.abs(matrices) / np.where(size > 0, size, 1.0), axis=0)
+    relative = np.abs(matrices) / np.where(size > 0, size, 1.0)
+    total = np.sum(np.where(relative > noise, relative, 0.0), axis=0)
     units = sla.matrix_balance(total, permute=False, separate=True)[1][0]
     return matrices * units / units[:, None]
 
@@ -163,7 +168,7 @@ def _algebra(
 ) -> LieAlgebra | None:
     if faithful and action.matrices is not None:
         matrices = np.tensordot(found, action.matrices, 1)
-        if len(found) == 1 or np.array_equal(_balanced(matrices), matrices):
+        if len(found) == 1 or np.array_equal(_balanced(matrices, noise), matrices):
             scale = float(np.abs(matrices).max(initial=0.0))
             return LieAlgebra(matrices, noise=noise * scale, check=False)
     d = len(found)

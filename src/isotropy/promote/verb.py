@@ -19,6 +19,7 @@ from ..geometry.action import Action
 from ..geometry.sample import Samples
 from ..geometry.space import Space
 from ..numerics.convex import ITERATIONS, TOLERANCE, Family, Solution
+from ..numerics.decide import CLEAR, numerical_floor
 from ..numerics.grassmann import SubspaceFit
 from ..numerics.interpolation import Interpolation
 from ..numerics.losses import LeastSquares, Loss, Smooth
@@ -306,6 +307,9 @@ def _components(
 
 
 def _tidy(coefficients: np.ndarray) -> np.ndarray:
-    """Coefficients with what rounding left of zeros set to zero."""
-    floor = np.finfo(float).eps * coefficients.size * np.abs(coefficients).max(initial=0.0)
-    return np.where(np.abs(coefficients) <= floor, 0.0, coefficients)
+    """Coefficients with what rounding left of zeros set to zero: those not clearly above the floor.
+
+    How far above it rounding may leave a zero depends on the condition of the data, and on the processor.
+    """
+    floor = numerical_floor(np.float64, coefficients.size, float(np.abs(coefficients).max(initial=0.0)))
+    return np.where(np.abs(coefficients) <= CLEAR * floor, 0.0, coefficients)
