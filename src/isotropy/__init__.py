@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import groups, nn, spaces, testing
+    from . import fields, groups, nn, spaces, testing
     from .discover import discover
     from .dynamics import Trajectories, conserve
     from .enforce import enforce
@@ -47,7 +47,7 @@ _HOMES = {
     "hom": "hom",
     "promote": "promote",
 }
-_MODULES = ("groups", "nn", "spaces", "testing")
+_MODULES = ("fields", "groups", "nn", "spaces", "testing")
 
 __all__ = [
     "Action",
@@ -66,6 +66,7 @@ __all__ = [
     "conserve",
     "discover",
     "enforce",
+    "fields",
     "groups",
     "hom",
     "nn",

@@ -21,7 +21,7 @@ from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
 from .geometry.component import Component
-from .normalised import SIZES, Normalised
+from .normalised import SIZES, Normalised, View
 from .numerics.decide import numerical_floor, vanishes
 from .numerics.readable import format_combination
 from .results.discovery import Element
@@ -41,7 +41,7 @@ APART = 3.0
 
 
 def find(
-    view: Normalised | Tangency, components: Any, refits: Sequence[Callable[[Any], Any]] = ()
+    view: Normalised | Tangency | View, components: Any, refits: Sequence[Callable[[Any], Any]] = ()
 ) -> tuple[Element, ...]:
     """The elements of ``components`` as records of whether the model of ``view`` is unchanged by each.
 
@@ -61,7 +61,10 @@ def find(
         candidates = [_component(action, entry, k) for k, entry in enumerate(listed)]
     if not candidates:
         return ()
-    trial = _Set(view.cloud) if isinstance(view, Tangency) else _Section(view, refits)
+    if isinstance(view, Normalised):
+        trial = _Section(view, refits)
+    else:
+        trial = _Set(view.cloud) if isinstance(view, Tangency) else view.trial
     records = []
     for component in candidates:
         matrix = _homogeneous(component, action.base_dimension)

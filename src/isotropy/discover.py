@@ -23,7 +23,7 @@ from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
-from .normalised import Normalised
+from .normalised import Normalised, View
 from .numerics import readable
 from .numerics.certify import Certificate
 from .numerics.closure import nearest_closed
@@ -35,8 +35,8 @@ from .tangency import Tangency
 
 def discover(
     model: Any,
-    action: Action,
-    samples: Samples | None = None,
+    action: Any,
+    samples: Any = None,
     *,
     components: Any = None,
     batch_size: int | None = None,
@@ -65,6 +65,8 @@ def discover(
     >>> found.dimension, found.algebra.name, found.decision.verdict
     (3, 'se(2)', 'certain')
     """
+    if hasattr(action, "look"):
+        return _from_view(action.look(model, samples), components, tolerance)
     if not isinstance(action, Action):
         raise IsotropyError(
             f"`action` says how the candidates act. Got {type(action).__name__}: "
@@ -129,6 +131,14 @@ def _from_data(
     return _with_components(found, view, components, data.refits)
 
 
+def _from_view(view: View, components: Any, tolerance: float) -> Discovery:
+    """Discover through an action that brings an operator of its own, and an estimate of that operator's error."""
+    spectrum = view.spectrum()
+    objection = view.objection(spectrum, tolerance=tolerance)
+    found = _from_refits(view, spectrum, view.refits(), objection, view.remarks, tolerance=tolerance)
+    return _with_components(found, view, components)
+
+
 def _from_cloud(cloud: Cloud, action: Action, components: Any) -> Discovery:
     """Discover on a set estimated from points: noise is how far its normals move between refits."""
     view = Tangency.of(cloud, action)
@@ -140,7 +150,7 @@ def _from_cloud(cloud: Cloud, action: Action, components: Any) -> Discovery:
 
 
 def _with_components(
-    found: Discovery, view: Normalised | Tangency, components: Any, refits: Sequence[Any] = ()
+    found: Discovery, view: Normalised | Tangency | View, components: Any, refits: Sequence[Any] = ()
 ) -> Discovery:
     asked = {} if components is None else {"components": "given"}
     tried = elements.find(view, components, refits)
@@ -148,7 +158,7 @@ def _with_components(
 
 
 def _from_refits(
-    view: Normalised | Tangency,
+    view: Normalised | Tangency | View,
     full: Spectrum,
     refits: list[tuple[Spectrum, Float[np.ndarray, "k s"]]],
     objection: str,
@@ -180,7 +190,7 @@ def _from_refits(
 
 
 def _closed(
-    view: Normalised | Tangency, full: Spectrum, nullity: int, turn: float
+    view: Normalised | Tangency | View, full: Spectrum, nullity: int, turn: float
 ) -> tuple[Float[np.ndarray, "d s"], float | None]:
     """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
     directions = full.null_vectors(nullity)
@@ -210,7 +220,7 @@ def _turn(first: Float[np.ndarray, "d q"], second: Float[np.ndarray, "d q"]) -> 
 
 
 def _answer(
-    view: Normalised | Tangency,
+    view: Normalised | Tangency | View,
     full: Spectrum,
     floors: Float[np.ndarray, " s"],
     decision: Decision,

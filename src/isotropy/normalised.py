@@ -9,13 +9,14 @@ altogether are set apart as hidden before anything is counted.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
 
 from .errors import IsotropyError
 from .geometry.action import Action
+from .geometry.component import Component
 from .geometry.fibre import Linear
 from .geometry.sample import Samples
 from .lie import LieDerivative
@@ -27,6 +28,33 @@ SIGHT = 1024
 
 SIZES = 32
 """Samples on which the size of the terms of L before they cancel is measured."""
+
+
+class View(Protocol):
+    """What `discover` reads of an operator: directions ``seen`` and ``hidden``, its spectrum, and its errors.
+
+    An action with a method ``look(model, samples)`` that returns one brings its own operator, as fields do.
+    """
+
+    @property
+    def action(self) -> Action: ...
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def units(self) -> Float[np.ndarray, " q"]: ...
+    @property
+    def seen(self) -> Float[np.ndarray, "s q"]: ...
+    @property
+    def hidden(self) -> Float[np.ndarray, "u q"]: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
+    def floors(self, spectrum: Spectrum) -> Float[np.ndarray, " s"]: ...
+    def spectrum(self) -> Spectrum: ...
+    def refits(self) -> list[tuple[Spectrum, Float[np.ndarray, "k s"]]]: ...
+    def objection(self, spectrum: Spectrum, *, tolerance: float) -> str: ...
+    def trial(self, component: Component) -> tuple[float | None, float, float | None]: ...
 
 
 @dataclass(frozen=True)

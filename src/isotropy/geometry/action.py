@@ -141,6 +141,16 @@ class Action:
         return action
 
     @classmethod
+    def affine(cls, motion: Affine, fibre: Linear, *, text: str = "affine fields") -> Action:
+        """Generators given one by one, as they move points and values: any list, closed under the bracket or not."""
+        if motion.dimension != len(fibre.matrices):
+            raise IsotropyError(
+                f"every generator moves points and values. Got {motion.dimension} motions of points and "
+                f"{len(fibre.matrices)} of values."
+            )
+        return cls._make(motion, fibre, algebra=None, matrices=None, text=text, joint=False)
+
+    @classmethod
     def points(cls, candidates: Group | VectorFields) -> Action:
         """Candidates moving the points of R^m alone, as for the symmetries of a set: there are no values."""
         motion, algebra, matrices, components, name = _base(candidates)
@@ -345,10 +355,16 @@ class Action:
         return -coefficients if signs < 0 else coefficients
 
     def generators(self, coefficients: Float[np.ndarray, "d q"]) -> np.ndarray:
-        """Generators as arrays: the group's matrices (d, N, N), or coefficient tables (d, m, f) for `VectorFields`."""
+        """Generators as arrays: the group's matrices (d, N, N), or coefficient tables (d, m, f) for `VectorFields`.
+
+        For `Action.affine` these are the motions of the points, (d, m, m + 1).
+        """
         coefficients = np.asarray(coefficients, dtype=np.float64)
         if self.matrices is not None:
             return np.tensordot(coefficients, self.matrices, 1)
+        if isinstance(self.motion, Affine):
+            table = np.concatenate([self.motion.matrices, self.motion.offsets[:, :, None]], axis=2)
+            return np.tensordot(coefficients, table, 1)
         count = self.motion.dimension
         return coefficients[:, :count].reshape(len(coefficients), self.base_dimension, count // self.base_dimension)
 

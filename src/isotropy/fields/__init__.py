@@ -1,0 +1,33 @@
+"""Fields on grids: groups acting on them, and the symmetries of operators between them."""
+
+from .action import FieldAction
+from .generators import (
+    Generator,
+    amplitude,
+    dilation,
+    galilean_boost,
+    lorentz_boost,
+    rotation,
+    shift,
+    translation,
+)
+from .grid import Box, Grid, Periodic
+from .points import PointSet
+from .sphere import Sphere
+
+__all__ = [
+    "Box",
+    "FieldAction",
+    "Generator",
+    "Grid",
+    "Periodic",
+    "PointSet",
+    "Sphere",
+    "amplitude",
+    "dilation",
+    "galilean_boost",
+    "lorentz_boost",
+    "rotation",
+    "shift",
+    "translation",
+]
