@@ -100,7 +100,7 @@ def wave_residual(u: Array, *, lengths: Any = 1.0, mass: float = 0.0) -> Array:
 def shallow_water(
     state: Array, *, step: float, gravity: Any = 1.0, coriolis: float = 0.0, lengths: Any = 1.0, count: int = 50
 ) -> Array:
-    """One step of shallow water about a depth of one; ``state`` (nx, ny, 3) holds the surface's height and velocities."""
+    """One step of shallow water about a depth of one; ``state`` (nx, ny, 3) is the surface's height and velocities."""
     k, mask = waves(state.shape[:2], lengths)
 
     def slope(v: Array, axis: int) -> Array:

@@ -24,10 +24,10 @@ class FieldAction:
 
     ``action`` is an `iso.Action` from the grid's coordinates to the values of a field (a group means its points and one
     scalar channel), or a list of generators such as `fields.translation`. ``after`` says how the operator's outputs
-    move, by default as its inputs; ``grid_after`` where they live. A shorter list of output channels needs an ``after``
-    of its own. With ``increment`` an operator is judged by the change N(u) - u: a short step in time hardly differs
-    from doing nothing, which has every symmetry. ``coarse`` is the same operator on ``grid.coarser()``, with longer steps
-    in time if it takes any: how far the defects move is an estimate of the discretisation's own. ``coarse="exact"``
+    move, by default as its inputs; ``grid_after`` where they live. Outputs of other channels need an ``after`` of their
+    own. With ``increment`` an operator is judged by the change N(u) - u: a short step in time hardly differs
+    from doing nothing, which has every symmetry. ``coarse`` is the same operator on ``grid.coarser()``, with longer
+    steps in time if it takes any: how far the defects move is an estimate of the discretisation's own. ``coarse="exact"``
     says that the operator is not the discretisation of anything, such as a trained network. With neither, small
     defects cannot be told from those of the discretisation.
 

@@ -39,7 +39,7 @@ def translation(axis: int, *, dimension: int, channels: int = 1) -> Generator:
 def rotation(
     first: int, second: int, *, dimension: int, channels: int = 1, vectors: Sequence[tuple[int, int]] = ()
 ) -> Generator:
-    """The plane of two axes turns, the first towards the second. ``vectors`` are pairs of channels that turn with it."""
+    """The plane of two axes turns, the first towards the second; ``vectors`` are pairs of channels that turn too."""
     base = np.zeros((dimension, dimension + 1))
     i, j = _index(first, dimension, "first"), _index(second, dimension, "second")
     base[j, i], base[i, j] = 1.0, -1.0

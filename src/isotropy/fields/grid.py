@@ -75,8 +75,8 @@ class Grid(ABC):
             f"put the axes of the grid first and the channels last."
         )
 
-    def check(self, u: np.ndarray, name: str) -> None:
-        """Warn where a field cannot be what the grid takes it for."""
+    def check(self, u: np.ndarray, name: str) -> None:  # noqa: B027
+        """Warn where a field cannot be what the grid takes it for; most grids take anything."""
 
 
 def _sizes(shape: Any, least: int) -> tuple[int, ...]:
@@ -123,7 +123,7 @@ class Periodic(Grid):
 
     @property
     def rough_points(self) -> Float[np.ndarray, "N d"]:
-        """Coordinates that are true inside and return smoothly to the centre towards the edge, so that they are periodic.
+        """Coordinates that are true inside and return smoothly to the centre at the edge, which makes them periodic.
 
         Translations do not notice. Rotations and scalings do where a field is not zero near the edge: they are no
         motions of a torus.

@@ -23,8 +23,8 @@ OVERSAMPLING = 2
 class PointSet(Grid):
     """Points (N, d) of any arrangement, with ``weights`` (N,), equal unless given.
 
-    Derivatives are those of polynomials of ``degree`` fitted by least squares to the nearest points, nearer ones weighing
-    more. ``shape`` is (N,).
+    Derivatives are those of polynomials of ``degree`` fitted by least squares to the nearest points, the nearer the
+    more they weigh. ``shape`` is (N,).
 
     >>> import numpy as np
     >>> PointSet(np.random.default_rng(0).uniform(size=(100, 2)))
@@ -44,7 +44,8 @@ class PointSet(Grid):
             )
         if len(np.unique(self.points, axis=0)) < count:
             raise IsotropyError("`points` holds a point twice, where a field would have two values: drop the repeats.")
-        self.shape, self.degree = (count,), degree
+        self.shape: tuple[int, ...] = (count,)
+        self.degree = degree
         self.weights = (
             np.full(count, 1.0 / count) if weights is None else validate.array(weights, "weights", shape=(count,))
         )

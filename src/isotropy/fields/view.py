@@ -40,7 +40,8 @@ class FieldView:
     """One operator, one action, some fields, and the scales that make the rows dimensionless.
 
     ``before`` and ``after`` (rows, q) are the two terms, weighted; ``others`` are what other discretisations make of
-    their difference, and the change from this one. ``seen`` (s, q) are directions of unit action, ``hidden`` (u, q) those that move no field.
+    their difference, and the change from this one. ``seen`` (s, q) are directions of unit action, ``hidden`` (u, q)
+    those that move no field.
     """
 
     fields: FieldAction
@@ -126,8 +127,8 @@ class FieldView:
         if self.fields.coarse is not None or not small.any():
             return ""
         return (
-            f"{int(small.sum())} more defect(s) are as small as {spectrum.values[small].min():.1e}, which the operator's "
-            f"own discretisation may explain: give `coarse`, or say `coarse='exact'`"
+            f"{int(small.sum())} more defect(s) are as small as {spectrum.values[small].min():.1e}, which the "
+            f"operator's own discretisation may explain: give `coarse`, or say `coarse='exact'`"
         )
 
     def floors(self, spectrum: Spectrum) -> Float[np.ndarray, " s"]:
