@@ -27,7 +27,7 @@ class FieldAction:
     move, by default as its inputs; ``grid_after`` where they live. Outputs of other channels need an ``after`` of their
     own. With ``increment`` an operator is judged by the change N(u) - u: a short step in time hardly differs
     from doing nothing, which has every symmetry. ``coarse`` is the same operator on ``grid.coarser()``, with longer
-    steps in time if it takes any: how far the defects move is an estimate of the discretisation's own. ``coarse="exact"``
+    steps in time if it takes any: how far the defects move estimates the discretisation's own. ``coarse="exact"``
     says that the operator is not the discretisation of anything, such as a trained network. With neither, small
     defects cannot be told from those of the discretisation.
 
