@@ -1,12 +1,16 @@
 """Single group elements: known answers, the same broken by one part in a thousand, and what a user gets wrong."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import isotropy as iso
 from isotropy import groups
-from isotropy.components import generating, signed_permutations
+from isotropy.certified import Estimate, bounds_of_element
+from isotropy.components import find, generating, signed_permutations
+from isotropy.normalised import Normalised
 from isotropy.results.discovery import Element
 
 QUARTER = np.array([[0.0, -1.0], [1.0, 0.0]])
@@ -129,6 +133,95 @@ def test_data_are_judged_by_their_noise(noise):
     Y = X[:, :1] ** 2 + 2 * X[:, 1:] ** 2 + noise * rng.normal(size=(400, 1))
     found = iso.discover(iso.Data(X, Y), iso.Action(groups.GL(2)), components=[MIRROR, SWAP])
     assert [element.kept for element in found.components] == [True, False]
+
+
+def bowl(count, noise, seed, *, tilt):
+    """Noisy values of a paraboloid whose two axes differ by the share ``tilt``."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(count, 2))
+    Y = X[:, 0] ** 2 + (1 + tilt) * X[:, 1] ** 2 + noise * rng.normal(size=count)
+    return iso.Data(X, Y, space=iso.spaces.Polynomials(2, degree=2))
+
+
+def swapped(data, **options):
+    view = Normalised.of(data.section, iso.Action(groups.GL(2)), data.samples)
+    return find(view, [SWAP], data=data, **options)[0]
+
+
+def test_bounds_hold_at_their_level():
+    """The defect of the true function, on the same points, lies between the bounds but for a chance of ``level``."""
+    seeds, above, below = 100, 0, 0
+    for seed in range(seeds):
+        data = bowl(60, 1.0, seed, tilt=0.2)
+        fit = Estimate.of(data)
+        here, there = (data.space.values(points) / fit.scale for points in (data.X, data.X[:, ::-1]))
+        change, unrelated = there - here, there - here[np.random.default_rng(0).permutation(len(here))]
+        values = data.X**2 @ np.array([[1.0, 1.2], [1.2, 1.0]])
+        truth = np.linalg.norm(values[:, 1] - values[:, 0])
+        truth /= np.linalg.norm(values[:, 1] - values[np.random.default_rng(0).permutation(len(here)), 0])
+        bounds = bounds_of_element(fit, change, unrelated, moved=0.0, count=1, level=0.1, independent=True)
+        above += truth > bounds.upper
+        below += truth < bounds.lower
+        assert bounds.lower <= min(bounds.upper, bounds.proved)
+    assert max(above, below) <= stats.binom.ppf(0.999, seeds, 0.1)
+
+
+@pytest.mark.parametrize(("noise", "tolerance", "kept"), [(0.01, 0.05, True), (0.01, 5e-4, None), (0.0, 1e-6, True)])
+def test_tolerance_decides_what_is_kept(noise, tolerance, kept):
+    element = swapped(bowl(300, noise, 0, tilt=0.0), tolerance=tolerance)
+    assert element.kept is kept
+    assert (element.bound <= tolerance) is (kept is True)
+    assert element.defect <= element.bound
+    assert "confidence of 95%" in element.reason
+
+
+def test_a_near_miss_in_data_is_refused_where_the_noise_allows_it():
+    assert swapped(bowl(400, 1e-5, 0, tilt=1e-3)).kept is False
+    assert swapped(bowl(400, 0.5, 0, tilt=0.5), level=0.01).kept is False
+
+
+def test_many_elements_share_the_level():
+    data = bowl(300, 0.1, 0, tilt=0.0)
+    view = Normalised.of(data.section, iso.Action(groups.GL(2)), data.samples)
+    alone = find(view, [SWAP], data=data)[0]
+    together = find(view, [SWAP] * 4, data=data)[0]
+    assert alone.defect == together.defect
+    assert alone.bound < together.bound
+
+
+def test_a_fit_that_explains_nothing_keeps_nothing():
+    """Quartics fitted by quadratics: mirror images are kept by the fit, and nothing is claimed of the truth."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+    data = iso.Data(X, X[:, 0] ** 4 + X[:, 1] ** 2, space=iso.spaces.Polynomials(2, degree=2))
+    found = iso.discover(data, iso.Action(groups.GL(2)), components=[np.diag([-1.0, 1.0])], tolerance=0.5)
+    assert found.components[0].kept is None
+    assert "more symmetric than the truth" in found.components[0].reason
+
+
+def test_a_lattice_has_its_turns_and_not_others():
+    """Six bumps around a centre, seen by noisy values: a sixth of a turn is kept and an eighth is not."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(600, 2))
+    z = X[:, 0] + 1j * X[:, 1]
+    Y = np.abs(z) ** 2 + (z**6).real + 0.02 * rng.normal(size=len(X))
+    turn = lambda k: np.array(  # noqa: E731
+        [[np.cos(2 * np.pi / k), -np.sin(2 * np.pi / k)], [np.sin(2 * np.pi / k), np.cos(2 * np.pi / k)]]
+    )
+    space = iso.spaces.Polynomials(2, degree=6)
+    data = iso.Data(X, Y, space=space)
+    found = iso.discover(data, iso.Action(groups.GL(2)), components=[turn(6), turn(8), MIRROR], tolerance=0.2)
+    assert [element.kept for element in found.components] == [True, False, True]
+
+
+def test_values_that_move_are_bounded_too():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    Y = np.asarray(jax.vmap(spiral)(X)) + 0.01 * rng.normal(size=(300, 2))
+    data = iso.Data(X, Y, space=iso.spaces.Polynomials(2, degree=3))
+    found = iso.discover(data, iso.Action.vector_field(groups.GL(2)), components=[QUARTER, MIRROR])
+    turn, mirror = found.components
+    assert (turn.kept, mirror.kept) == (True, False)
+    assert turn.defect <= turn.bound <= 0.05 < mirror.bound
 
 
 def test_a_cloud_is_moved_onto_itself():

@@ -8,7 +8,7 @@ constant added to F changes no defect.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from .geometry.action import Action
 from .geometry.data import BLOCKS, Data
 from .geometry.fibre import Linear
 from .lie import terms_of_space
-from .numerics.certify import Certificate, certify
+from .numerics.certify import Certificate, certify, lower_bound, simultaneous, upper_bounds
 from .numerics.decide import numerical_floor
+from .numerics.fits import Fits
 from .numerics.spectrum import TriangularFactor
 
 LARGEST = 1200
@@ -32,6 +33,40 @@ have nine degrees of freedom, and the mean of so many squares exceeds three once
 
 BATCH = 2**22
 """Entries of the operator that are formed at once (32 MiB)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The parameters fitted to data by least squares, and what their errors are.
+
+    ``beta`` (f, n) belongs to features divided by ``scale`` (f,). ``covariance`` is that of ``beta`` flattened, on
+    ``dof`` degrees of freedom; ``left_out`` that of the changes of `Data.refits` where errors are independent.
+    """
+
+    beta: Float[np.ndarray, "f n"]
+    scale: Float[np.ndarray, " f"]
+    covariance: Float[np.ndarray, "q q"]
+    left_out: Float[np.ndarray, "q q"]
+    dof: int
+
+    @classmethod
+    def of(cls, data: Data) -> Estimate | None:
+        """The estimate; None where features depend on each other or outnumber the rows."""
+        features = data.space.values(data.X)
+        scale = np.sqrt((features**2).mean(axis=0))
+        scale[scale == 0] = 1.0
+        left, sizes, right = np.linalg.svd(features / scale, full_matrices=False)
+        dof = len(data.X) - data.space.dimension
+        if dof < 1 or sizes[-1] <= numerical_floor(np.float64, max(features.shape), sizes[0]):
+            return None
+        beta = (right.T / sizes) @ (left.T @ data.Y)
+        left_over = data.Y - (features / scale) @ beta
+        errors = left_over.T @ left_over / dof
+        # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
+        errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
+        covariance = np.kron((right.T / sizes**2) @ right, errors)
+        left_out = np.kron((right.T / sizes) @ _left_out(left) @ (right.T / sizes).T, errors)
+        return cls(beta, scale, covariance, left_out, dof)
 
 
 def certificate(
@@ -53,24 +88,14 @@ def certificate(
     None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
     (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
     """
-    space = data.space
-    parameters = space.dimension * action.fibre_dimension
+    parameters = data.space.dimension * action.fibre_dimension
     motion = action.value_motion
     if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
         return None
-    features = space.values(data.X)
-    scale = np.sqrt((features**2).mean(axis=0))
-    scale[scale == 0] = 1.0
-    left, sizes, right = np.linalg.svd(features / scale, full_matrices=False)
-    dof = len(data.X) - space.dimension
-    if dof < 1 or sizes[-1] <= numerical_floor(np.float64, max(features.shape), sizes[0]):
+    fit = Estimate.of(data)
+    if fit is None:
         return None
-    beta = (right.T / sizes) @ (left.T @ data.Y)
-    left_over = data.Y - (features / scale) @ beta
-    errors = left_over.T @ left_over / dof
-    # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
-    errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
-    covariance = np.kron((right.T / sizes**2) @ right, errors)
+    beta, scale, dof = fit.beta, fit.scale, fit.dof
     bracket, form = _operator(data, action, seen, row_scale, scale)
     # Functions that no candidate moves, constants for one, have no size and no bracket.
     weights, axes = np.linalg.eigh(form)
@@ -81,9 +106,8 @@ def certificate(
         return None
     roots = roots / size
     operator = bracket @ (axes / roots)
-    covariance = roots[:, None] * (axes.T @ covariance @ axes) * roots
-    left_out = np.kron((right.T / sizes) @ _left_out(left) @ (right.T / sizes).T, errors)
-    jackknife = roots[:, None] * (axes.T @ left_out @ axes) * roots
+    covariance = roots[:, None] * (axes.T @ fit.covariance @ axes) * roots
+    jackknife = roots[:, None] * (axes.T @ fit.left_out @ axes) * roots
     expected = float(np.einsum("kpq,qr,kpr->", operator, jackknife, operator, optimize=True))
     variance = max(1.0, moved / expected) if expected > 0 else 1.0
     estimate = roots * (beta.ravel() @ axes)
@@ -92,6 +116,62 @@ def certificate(
         reason = f"{answer.reason}; the errors are not independent, so that this is no proof"
         return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension, reason=reason)
     return answer
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What data say of the defect of one element: confidence bounds, and the standard error of its rows.
+
+    ``upper`` and ``lower`` hold for each of the elements tried together with the chance 1 - level, ``proved`` for every
+    function in the confidence ellipsoid at once.
+    """
+
+    upper: float
+    lower: float
+    proved: float
+    noise: float
+
+
+def bounds_of_element(
+    fit: Estimate,
+    change: Float[np.ndarray, "k q"],
+    unrelated: Float[np.ndarray, "k q"],
+    *,
+    moved: float,
+    count: int,
+    level: float,
+    independent: bool,
+) -> Bounds | None:
+    """Bounds on ``|K_g F - F|`` over ``|K_g F - F(other points)|``, one of ``count`` elements that are tried.
+
+    ``change`` and ``unrelated`` take the parameters, flattened, to these two in rows of the same weight. ``moved`` is
+    the mean squared distance by which the change moves between refits; it raises the variance as in `certificate`.
+    Nothing is proved where errors are not ``independent``. Each of several elements is judged at its share of the
+    level (Bonferroni). None where the element takes every function to itself.
+    """
+    factor, form = np.linalg.qr(change)[1], unrelated.T @ unrelated
+    weights, axes = np.linalg.eigh(form)
+    # Functions that are the same everywhere, and moved to themselves, have no size and no change.
+    kept = weights > numerical_floor(np.float64, len(weights), weights[-1])
+    roots, axes = np.sqrt(weights[kept]), axes[:, kept]
+    parameters = roots * (fit.beta.ravel() @ axes)
+    size = float(np.linalg.norm(parameters))
+    if size == 0:
+        return None
+    operator = factor @ (axes / roots)
+    spread, turn = np.linalg.eigh(roots[:, None] * (axes.T @ fit.covariance @ axes) * roots / size**2)
+    root = turn * np.sqrt(np.maximum(spread, 0.0))
+    expected = float(np.einsum("kq,qr,kr->", factor, fit.left_out, factor, optimize=True))
+    variance = max(1.0, moved / expected) if expected > 0 else 1.0
+    fits = Fits.of(operator[:, None, :], parameters[None] / size, root, np.array([variance]), float(fit.dof))
+    one, none, share = np.ones((1, 1, 1)), np.zeros((1, 1, 0)), level / count
+    proof = independent and variance <= DEPENDENT
+    return Bounds(
+        upper=float(upper_bounds(fits, one, none, level=share)[0, 0]),
+        lower=float(lower_bound(fits, one, 0, level=share)[0]),
+        proved=float(simultaneous(fits, one, level=level)[0]) if proof else np.inf,
+        noise=float(np.sqrt(variance * fits.spill[0, 0])),
+    )
 
 
 def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:

@@ -7,7 +7,10 @@ one element of each further component.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -17,12 +20,14 @@ import numpy as np
 from jaxtyping import Float
 
 from . import validate
+from .certified import Bounds, Estimate, bounds_of_element
 from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
-from .geometry.component import Component
+from .geometry.component import Component, linear_part
+from .geometry.data import Data
 from .normalised import SIZES, Normalised, View
-from .numerics.decide import numerical_floor, vanishes
+from .numerics.decide import TOLERANCE, holds, numerical_floor, vanishes
 from .numerics.readable import format_combination
 from .results.discovery import Element
 from .tangency import Tangency
@@ -33,6 +38,9 @@ SIGNED = "signed permutations"
 LARGEST_SEARCH = 4
 """Coordinates up to which all signed permutations are tried: 384 of them in four."""
 
+LARGEST_FIT = 400
+"""Parameters of a fit up to which elements are certified: each costs a decomposition of as many columns."""
+
 LOOKED_AT = 512
 """Samples on which elements are tried: one element has no small parts that only many samples would see."""
 
@@ -41,14 +49,21 @@ APART = 3.0
 
 
 def find(
-    view: Normalised | Tangency | View, components: Any, refits: Sequence[Callable[[Any], Any]] = ()
+    view: Normalised | Tangency | View,
+    components: Any,
+    *,
+    data: Data | None = None,
+    objection: str = "",
+    tolerance: float = TOLERANCE,
+    level: float = 0.05,
 ) -> tuple[Element, ...]:
     """The elements of ``components`` as records of whether the model of ``view`` is unchanged by each.
 
     ``components`` is None for the action's own representatives, ``"signed permutations"`` for a search, which answers
     with generators of the group found and with what could not be told, or a list: matrices (m, m), homogeneous ones
-    (m+1, m+1), or pairs of what moves inputs and what moves outputs. ``refits`` are models whose distance from that of
-    ``view`` is a standard error.
+    (m+1, m+1), or pairs of what moves inputs and what moves outputs. ``data`` are the pairs that the model was fitted
+    to: then ``level`` is the chance to keep any element whose true defect exceeds ``tolerance``, all of those tried
+    taken together. Nothing is kept where there is an ``objection`` to the fit.
     """
     action = view.action
     search = isinstance(components, str)
@@ -61,16 +76,20 @@ def find(
         candidates = [_component(action, entry, k) for k, entry in enumerate(listed)]
     if not candidates:
         return ()
+    trial: Callable[[Component], dict[str, Any]]
     if isinstance(view, Normalised):
-        trial = _Section(view, refits)
+        trial = _Section(view, data, tolerance=tolerance, level=level, count=len(candidates))
+    elif isinstance(view, Tangency):
+        trial = _Set(view.cloud, tolerance)
     else:
-        trial = _Set(view.cloud) if isinstance(view, Tangency) else view.trial
+        trial = partial(_brought, view, tolerance)
     records = []
     for component in candidates:
         matrix = _homogeneous(component, action.base_dimension)
-        defect, floor, noise = trial(component)
-        kept = None if defect is None else vanishes(defect, floor=floor, noise=noise)
-        records.append(Element(matrix, _words(matrix, action.variables), defect, kept))
+        record = Element(matrix, _words(matrix, action.variables), **trial(component))
+        if record.kept and objection:
+            record = replace(record, kept=None, reason=objection)
+        records.append(record)
     return generating(records) if search else tuple(records)
 
 
@@ -123,52 +142,118 @@ def _key(matrix: np.ndarray) -> bytes:
     return np.round(matrix).astype(np.int8).tobytes()
 
 
+def _brought(view: View, tolerance: float, component: Component) -> dict[str, Any]:
+    """The answer of an action that brings its own operator."""
+    defect, floor, noise = view.trial(component)
+    kept = None if defect is None else vanishes(defect, floor=floor, noise=noise, tolerance=tolerance)
+    return {"defect": defect, "kept": kept}
+
+
 class _Section:
     """How far K_g F is from F, as a share of the difference between unrelated points."""
 
-    def __init__(self, view: Normalised, refits: Sequence[Callable[[Any], Any]]) -> None:
+    def __init__(self, view: Normalised, data: Data | None, *, tolerance: float, level: float, count: int) -> None:
         samples = view.samples
         chosen = np.unique(np.linspace(0, len(samples) - 1, LOOKED_AT).astype(int))
         self.points, self.weights = samples.points[chosen], np.sqrt(samples.weights[chosen])
         self.weights = self.weights / np.linalg.norm(self.weights)
+        refits = () if data is None else data.refits
         self.models, self.action, self.dtype = [view.operator.model, *refits], view.action, view.operator.dtype
         self.here = [_values(model, self.points, self.action.fibre_shape) for model in self.models]
         self.other = np.random.default_rng(0).permutation(len(chosen))
         few = self.points[:: max(len(self.points) // SIZES, 1)]
         self.size = np.sqrt(np.mean(_sensitivity(self.models[0], few) ** 2, axis=0))
         self.terms = self.action.base_dimension + self.action.fibre_dimension
+        self.data, self.tolerance, self.level, self.count = data, tolerance, level, count
 
-    def __call__(self, component: Component) -> tuple[float | None, float, float | None]:
-        """The defect, or None where the model has no value; what rounding makes of it; its standard error."""
-        changes = [self._pulled(model, component) - here for model, here in zip(self.models, self.here, strict=True)]
+    def __call__(self, component: Component) -> dict[str, Any]:
+        """The entries of an `Element`: the defect, or None where the model has no value, and what became of it."""
+        points = self._moved(component)
+        changes = [
+            self._pulled(model, component, points) - here for model, here in zip(self.models, self.here, strict=True)
+        ]
         if not all(np.isfinite(change).all() for change in changes):
-            return None, 0.0, None
+            return {"defect": None, "kept": None, "reason": "the model has no value at the points moved"}
         first = self.here[0]
         unrelated = changes[0] + first - first[self.other]
         scale = np.linalg.norm(unrelated * self.weights[:, None], axis=0)
         scale = np.where(scale > 0, scale, 1.0) * np.sqrt(first.shape[1])
-        defects = [np.linalg.norm(change * self.weights[:, None] / scale) for change in changes]
-        spread = [np.linalg.norm((change - changes[0]) * self.weights[:, None] / scale) for change in changes[1:]]
+        defect = float(np.linalg.norm(changes[0] * self.weights[:, None] / scale))
         floor = numerical_floor(self.dtype, self.terms, float(np.linalg.norm(self.size / scale)))
-        return float(defects[0]), floor, float(np.sqrt(np.mean(np.square(spread)))) if spread else None
+        if self.data is None:
+            kept = vanishes(defect, floor=floor)
+            return {"defect": defect, "kept": kept, "reason": _exactly(defect, floor, kept)}
+        moves = [np.linalg.norm((change - changes[0]) * self.weights[:, None] / scale) for change in changes[1:]]
+        moved = float(np.mean(np.square(moves)))
+        bounds = self._bounds(component, points, scale, moved)
+        if bounds is None:
+            kept = vanishes(defect, floor=floor, noise=float(np.sqrt(moved)), tolerance=self.tolerance)
+            reason = f"judged by its standard error of {np.sqrt(moved):.1e}, with no stated level"
+            return {"defect": defect, "kept": kept, "reason": reason}
+        upper = max(min(bounds.upper, bounds.proved), floor)
+        limits = {"upper": upper, "lower": bounds.lower, "tolerance": self.tolerance}
+        kept = holds(defect, floor=floor, noise=bounds.noise, **limits)
+        proved = kept and bounds.proved <= self.tolerance
+        reason = f"between {bounds.lower:.1e} and {upper:.1e} with a confidence of {1 - self.level:.0%}" + (
+            ", for all functions that the data allow" if proved else ""
+        )
+        return {"defect": defect, "kept": kept, "bound": upper, "reason": reason}
 
-    def _pulled(self, model: Any, component: Component) -> np.ndarray:
+    @cached_property
+    def _estimate(self) -> Estimate | None:
+        return None if self.data is None else Estimate.of(self.data)
+
+    def _bounds(self, component: Component, points: np.ndarray, scale: np.ndarray, moved: float) -> Bounds | None:
+        """Bounds from the covariance of the fit; None where it has none or the element is not linear in the values."""
+        fit, data = self._estimate, self.data
+        origin = jnp.zeros(self.action.fibre_shape)
+        if fit is None or data is None or fit.beta.size > LARGEST_FIT or np.any(component.untheta(origin)):
+            return None
+        back = linear_part(component, self.action.fibre_shape)
+        eye = np.eye(self.action.fibre_dimension)
+        moved_to, here = (data.space.values(x) / fit.scale for x in (points, self.points))
+        rows = self.weights[:, None, None, None] / scale[:, None, None]
+        pulled = np.einsum("pf,no->pnfo", moved_to, back)
+        change, unrelated = (
+            (rows * (pulled - np.einsum("pf,no->pnfo", features, eye))).reshape(-1, fit.beta.size)
+            for features in (here, here[self.other])
+        )
+        return bounds_of_element(
+            fit,
+            change,
+            unrelated,
+            moved=moved,
+            count=self.count,
+            level=self.level,
+            independent=not data.structured,
+        )
+
+    def _moved(self, component: Component) -> np.ndarray:
         with jax.enable_x64(True):
-            moved = np.asarray(jax.vmap(component.theta)(jnp.asarray(self.points)))
-            values = _values(model, moved, self.action.fibre_shape)
+            return np.asarray(jax.vmap(component.theta)(jnp.asarray(self.points)))
+
+    def _pulled(self, model: Any, component: Component, points: np.ndarray) -> np.ndarray:
+        values = _values(model, points, self.action.fibre_shape)
+        with jax.enable_x64(True):
             shaped = jnp.asarray(values.reshape(len(values), *self.action.fibre_shape))
             return np.asarray(jax.vmap(component.untheta)(shaped)).reshape(len(values), -1)
+
+
+def _exactly(defect: float, floor: float, kept: bool | None) -> str:
+    where = {True: "at or below", False: "clear of", None: "above, but not clear of,"}[kept]
+    return f"the defect {defect:.1e} is {where} the floor {floor:.1e} of rounding"
 
 
 class _Set:
     """How far g takes the points of a cloud off the set, as a share of the cloud's size."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, cloud: Cloud, tolerance: float) -> None:
+        self.cloud, self.tolerance = cloud, tolerance
         self.points = cloud.surface.feet
         self.spacing = float(np.median(cloud.separation(self.points, itself=True)))
 
-    def __call__(self, component: Component) -> tuple[float | None, float, float | None]:
+    def __call__(self, component: Component) -> dict[str, Any]:
+        """The entries of an `Element`."""
         size = self.cloud.frame.size
         with jax.enable_x64(True):
             moved = np.asarray(jax.vmap(component.theta)(jnp.asarray(self.points)), dtype=np.float64)
@@ -178,7 +263,8 @@ class _Set:
         # Polynomials may vanish elsewhere too: the moved points must also find the cloud's own.
         apart = float(np.median(self.cloud.separation(moved)))
         defect = _root_mean_square(off) + (apart / size if apart > APART * self.spacing else 0.0)
-        return defect, self.cloud.rounding, float(noise)
+        kept = vanishes(defect, floor=self.cloud.rounding, noise=float(noise), tolerance=self.tolerance)
+        return {"defect": defect, "kept": kept, "reason": f"judged by its standard error of {noise:.1e}"}
 
 
 def _root_mean_square(rows: np.ndarray) -> float:

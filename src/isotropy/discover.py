@@ -6,7 +6,6 @@ values are zero (`numerics.decide`) and the algebra of the null space (`geometry
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -128,7 +127,15 @@ def _from_data(
         tolerance=tolerance,
         held=held,
     )
-    return _with_components(found, view, components, data.refits)
+    return _with_components(
+        found,
+        view,
+        components,
+        data=data,
+        objection="" if data.explained else objection,
+        tolerance=tolerance,
+        level=level,
+    )
 
 
 def _from_view(view: View, components: Any, tolerance: float) -> Discovery:
@@ -146,14 +153,14 @@ def _from_cloud(cloud: Cloud, action: Action, components: Any) -> Discovery:
     if objection:
         objection += ", and a set too large or too simple is more symmetric than the truth: take more points"
     found = _from_refits(view, view.spectrum(), view.refits(), objection, (f"cloud: {cloud.describe()}",))
-    return _with_components(found, view, components)
+    return _with_components(found, view, components, objection=objection)
 
 
 def _with_components(
-    found: Discovery, view: Normalised | Tangency | View, components: Any, refits: Sequence[Any] = ()
+    found: Discovery, view: Normalised | Tangency | View, components: Any, **options: Any
 ) -> Discovery:
     asked = {} if components is None else {"components": "given"}
-    tried = elements.find(view, components, refits)
+    tried = elements.find(view, components, **options)
     return replace(found, components=tried, settings={**found.settings, **asked})
 
 

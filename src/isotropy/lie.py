@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from .errors import IsotropyError
 from .geometry.action import Action
-from .geometry.component import Component
+from .geometry.component import linear_part
 from .geometry.motion import Affine
 from .geometry.polynomial import Polynomials
 from .geometry.sample import Samples
@@ -214,7 +214,7 @@ def components_of_space(action: Action, space: Space, samples: Samples) -> Float
     with jax.enable_x64(True):
         for k, component in enumerate(action.components):
             moved = space.values(np.asarray(jax.vmap(component.theta)(jnp.asarray(points))))
-            back = _untheta_matrix(component, action.fibre_shape)
+            back = linear_part(component, action.fibre_shape)
             out[:, :, k] = np.einsum("pf,no->pnfo", moved, back) - np.einsum("pf,no->pnfo", values, np.eye(n))
     return out
 
@@ -252,19 +252,10 @@ def of_polynomials(action: Action, space: Polynomials) -> list[scipy.sparse.csr_
         with jax.enable_x64(True):
             offset = np.asarray(component.theta(jnp.zeros(m, jnp.float64)))
         pulled = pullback_matrix(space, component.matrix, offset)
-        back = scipy.sparse.csr_array(_untheta_matrix(component, action.fibre_shape))
+        back = scipy.sparse.csr_array(linear_part(component, action.fibre_shape))
         result.append(_kron(pulled.T, back) - _kron(embedding, eye))
     return [scipy.sparse.csr_array(matrix) for matrix in result]
 
 
 def _kron(left: Any, right: Any) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(scipy.sparse.kron(left, right, format="csr"))
-
-
-def _untheta_matrix(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:
-    """The linear part of Theta_g^{-1} on flattened values."""
-    n = int(np.prod(shape, dtype=int))
-    with jax.enable_x64(True):
-        origin = component.untheta(jnp.zeros(shape, jnp.float64)).ravel()
-        units = jnp.eye(n, dtype=jnp.float64)
-        return np.asarray(jnp.stack([component.untheta(unit.reshape(shape)).ravel() - origin for unit in units], -1))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -39,3 +40,12 @@ def affine_component(
     """The element that moves points by ``matrix x + offset`` and values by ``value u + value_offset``."""
     inverse = np.linalg.inv(value)
     return Component(affine_map(matrix, offset), affine_map(inverse, -inverse @ value_offset), matrix)
+
+
+def linear_part(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:
+    """The linear part of Theta_g^{-1} on flattened values of this shape."""
+    n = int(np.prod(shape, dtype=int))
+    with jax.enable_x64(True):
+        origin = component.untheta(jnp.zeros(shape, jnp.float64)).ravel()
+        units = jnp.eye(n, dtype=jnp.float64)
+        return np.asarray(jnp.stack([component.untheta(unit.reshape(shape)).ravel() - origin for unit in units], -1))

@@ -86,6 +86,23 @@ def vanishes(defect: float, *, floor: float, noise: float | None = None, toleran
     return True if defect <= limit and defect + limit <= tolerance else None
 
 
+def holds(
+    defect: float, *, floor: float, noise: float, upper: float, lower: float, tolerance: float = TOLERANCE
+) -> bool | None:
+    """Whether one defect is zero, where data bound it by ``lower`` and ``upper``; None where it cannot be told.
+
+    It is where ``upper`` is below ``tolerance``, and is not where ``lower`` is above it. As in `certified`, a defect
+    that differs from zero by more than `DIFFERENT` of its standard errors ``noise`` is none, however small.
+
+    >>> bounds = {"floor": 1e-15, "noise": 1e-2, "upper": 0.04, "lower": 0.0}
+    >>> holds(1e-2, **bounds), holds(6e-2, **bounds), holds(1e-2, **bounds, tolerance=0.01)
+    (True, False, None)
+    """
+    if lower > tolerance or defect > max(floor, DIFFERENT * noise):
+        return False
+    return True if upper <= tolerance else None
+
+
 def zeros(values: Float[np.ndarray, " q"], floor: Any) -> int:
     """How many of the smallest of descending ``values`` lie at or below ``floor``, one number or one for each."""
     above = values > np.broadcast_to(floor, values.shape)

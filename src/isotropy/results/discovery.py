@@ -43,19 +43,40 @@ class Element:
     """One group element that was tried: its ``matrix`` (homogeneous where it also shifts), and what became of it.
 
     ``defect`` is how far it changes the model, 1 being as far as unrelated points differ; None where the model has no
-    value at the points moved. ``kept`` is True, False, or None where it cannot be told.
+    value at the points moved. ``kept`` is True, False, or None where it cannot be told; ``bound`` is an upper
+    confidence bound on the defect, where data allow one, and ``reason`` what the verdict rests on.
     """
 
     matrix: np.ndarray
     text: str
     defect: float | None
     kept: bool | None
+    bound: float | None = None
+    reason: str = ""
 
     def __str__(self) -> str:
         if self.kept:
-            return f"kept: {self.text}"
+            return f"kept: {self.text}" + ("" if self.bound is None else f" (defect of at most {self.bound:.1e})")
         size = "no value at the points moved" if self.defect is None else f"defect {self.defect:.1e}"
+        if self.kept is None and self.bound is not None and np.isfinite(self.bound):
+            size += f", and up to {self.bound:.1e}"
         return f"{'cannot tell' if self.kept is None else 'broken'}: {self.text} ({size})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as numbers and text."""
+        return {
+            "matrix": self.matrix,
+            "text": self.text,
+            "defect": self.defect,
+            "kept": self.kept,
+            "bound": self.bound if self.bound is None or np.isfinite(self.bound) else None,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Element:
+        """The inverse of `to_dict`; a bound that was infinite is none."""
+        return cls(**{**record, "matrix": np.asarray(record["matrix"])})
 
 
 @dataclass(frozen=True)
@@ -175,10 +196,7 @@ class Discovery:
             "scaling_power": self.scaling_power,
             "bounds": self.bounds,
             "remarks": list(self.remarks),
-            "components": [
-                {"matrix": element.matrix, "text": element.text, "defect": element.defect, "kept": element.kept}
-                for element in self.components
-            ],
+            "components": [element.to_dict() for element in self.components],
             "settings": self.settings,
         }
 
@@ -205,10 +223,7 @@ class Discovery:
             scaling_power=None if record["scaling_power"] is None else float(record["scaling_power"]),
             bounds=None if record.get("bounds") is None else np.asarray(record["bounds"]),
             remarks=tuple(record["remarks"]),
-            components=tuple(
-                Element(np.asarray(entry["matrix"]), entry["text"], entry["defect"], entry["kept"])
-                for entry in record.get("components", ())
-            ),
+            components=tuple(Element.from_dict(entry) for entry in record.get("components", ())),
             settings=record["settings"],
         )
 
