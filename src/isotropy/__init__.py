@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .geometry.sample import Samples
     from .groups.algebra import LieAlgebra
     from .hom import hom
+    from .jets import symmetries_of
     from .penalty import Penalty
     from .promote import promote
     from .results.basis import Basis
@@ -46,6 +47,7 @@ _HOMES = {
     "enforce": "enforce",
     "hom": "hom",
     "promote": "promote",
+    "symmetries_of": "jets",
 }
 _MODULES = ("fields", "groups", "nn", "spaces", "testing")
 
@@ -72,6 +74,7 @@ __all__ = [
     "nn",
     "promote",
     "spaces",
+    "symmetries_of",
     "testing",
 ]
 

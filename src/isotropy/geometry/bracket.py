@@ -6,6 +6,7 @@ no list of structure constants, only derivatives. For groups the matrices do the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -41,6 +42,11 @@ class Span:
     reason: str = ""
 
 
+def point_count(action: Action) -> int:
+    """How many points brackets are compared at: fewer values than candidates could not tell a field from theirs."""
+    return max(POINTS, -(-2 * action.dimension // action.base_dimension))
+
+
 def span(
     action: Action,
     found: Float[np.ndarray, "d q"],
@@ -48,8 +54,13 @@ def span(
     *,
     points: Float[np.ndarray, "p m"],
     noise: float,
+    modulo: Callable[[Float[np.ndarray, "... p b"]], np.ndarray] | None = None,
 ) -> Span:
-    """The algebra spanned by ``found`` modulo ``unseen`` (rows of coefficients), known to relative error ``noise``."""
+    """The algebra spanned by ``found`` modulo ``unseen`` (rows of coefficients), known to relative error ``noise``.
+
+    ``modulo`` is a linear map of the values of a field at ``points`` whose kernel is an ideal: the quotient by it is
+    taken, for fields with coefficients from a space.
+    """
     if len(found) == 0:
         return Span(None, 0.0, False)
     exact = action.matrices is not None
@@ -57,6 +68,11 @@ def span(
         vectors, products, candidates = _matrix_brackets(action, found, unseen, noise)
     else:
         vectors, products, candidates = _field_brackets(action, found, points)
+        if modulo is not None:
+            vectors, products, candidates = (
+                modulo(values.reshape(*values.shape[:-1], -1, action.base_dimension + action.fibre_dimension))
+                for values in (vectors, products, candidates)
+            )
     d, size = len(found), np.linalg.norm(vectors[: len(found)], axis=1)
     unit = vectors / np.concatenate([size, np.ones(len(vectors) - d)])[:, None]
     products = products / np.multiply.outer(size, size)[:, :, None]
@@ -132,8 +148,9 @@ def _real(values: np.ndarray, axes: int) -> np.ndarray:
 
 def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fields and minus their brackets on the bundle, as long vectors of values at sample points (convention C3)."""
-    spread = points[np.unique(np.linspace(0, len(points) - 1, POINTS).astype(int))]
     m, shape = action.base_dimension, action.fibre_shape
+    count = point_count(action)
+    spread = points if len(points) <= count else points[np.linspace(0, len(points) - 1, count).astype(int)]
 
     def bundle(z: Array) -> Array:
         x, value = z[:m], z[m:].reshape(shape)
