@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg as sla
 from jaxtyping import Float
 
 from . import validate
@@ -61,9 +61,10 @@ def find(
 
     ``components`` is None for the action's own representatives, ``"signed permutations"`` for a search, which answers
     with generators of the group found and with what could not be told, or a list: matrices (m, m), homogeneous ones
-    (m+1, m+1), or pairs of what moves inputs and what moves outputs. ``data`` are the pairs that the model was fitted
-    to: then ``level`` is the chance to keep any element whose true defect exceeds ``tolerance``, all of those tried
-    taken together. Nothing is kept where there is an ``objection`` to the fit.
+    (m+1, m+1), or pairs of what moves inputs and what moves outputs. Where the action moves time too, the last entry
+    of a homogeneous matrix is its factor, -1 for a reversal of time, and the search tries both signs. ``data`` are the
+    pairs that the model was fitted to: then ``level`` is the chance to keep any element whose true defect exceeds
+    ``tolerance``, all of those tried taken together. Nothing is kept where there is an ``objection`` to the fit.
     """
     action = view.action
     search = isinstance(components, str)
@@ -72,7 +73,7 @@ def find(
     if components is None:
         candidates = list(action.components)
     else:
-        listed = signed_permutations(action.base_dimension) if search else components
+        listed = _searched(action) if search else components
         candidates = [_component(action, entry, k) for k, entry in enumerate(listed)]
     if not candidates:
         return ()
@@ -85,8 +86,8 @@ def find(
         trial = partial(_brought, view, tolerance)
     records = []
     for component in candidates:
-        matrix = _homogeneous(component, action.base_dimension)
-        record = Element(matrix, _words(matrix, action.variables), **trial(component))
+        matrix = _homogeneous(component, action.base_dimension, whole=bool(action.time))
+        record = Element(matrix, _words(matrix, action.variables, action.time), **trial(component))
         if record.kept and objection:
             record = replace(record, kept=None, reason=objection)
         records.append(record)
@@ -108,6 +109,15 @@ def signed_permutations(m: int) -> Iterator[Float[np.ndarray, "m m"]]:
     ]
     every.sort(key=lambda matrix: (int((matrix != eye).any(axis=1).sum()), -matrix.trace()))
     return iter(every[1:])
+
+
+def _searched(action: Action) -> Iterator[np.ndarray]:
+    """Signed permutations, each with time running forwards and backwards where the action moves time."""
+    m = action.base_dimension
+    yield from signed_permutations(m)
+    if action.time:
+        for matrix in itertools.chain([np.eye(m)], signed_permutations(m)):
+            yield np.asarray(sla.block_diag(matrix, -1.0))
 
 
 def generating(records: Sequence[Element]) -> tuple[Element, ...]:
@@ -299,9 +309,9 @@ def _component(action: Action, entry: Any, place: int) -> Component:
     inside, outside = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
     matrix = validate.array(inside, name, ndim=2).astype(np.float64)
     m, n = action.base_dimension, action.fibre_dimension
-    offset = np.zeros(m)
-    if matrix.shape == (m + 1, m + 1) and np.array_equal(matrix[-1], np.eye(m + 1)[-1]):
-        matrix, offset = matrix[:m, :m], matrix[:m, m]
+    offset, time = np.zeros(m), 1.0
+    if matrix.shape == (m + 1, m + 1) and _is_homogeneous(matrix[-1], bool(action.time)):
+        matrix, offset, time = matrix[:m, :m], matrix[:m, m], float(matrix[m, m])
     if matrix.shape != (m, m):
         raise IsotropyError(
             f"`{name}` must be a matrix of shape ({m}, {m}), or homogeneous ({m + 1}, {m + 1}). Got {matrix.shape}."
@@ -310,22 +320,29 @@ def _component(action: Action, entry: Any, place: int) -> Component:
     for part in (matrix, values):
         if part is not None and part.size and np.linalg.matrix_rank(part) < len(part):
             raise IsotropyError(f"`{name}` has no inverse, so it is no symmetry of anything: check its entries.")
-    return action.element(matrix, offset, values)
+    return action.element(matrix, offset, values, time=time)
 
 
-def _homogeneous(component: Component, m: int) -> np.ndarray:
+def _is_homogeneous(last: np.ndarray, timed: bool) -> bool:
+    """Whether this is the last row of ``[[A, b], [0, 1]]``, or where time is moved of ``[[A, b], [0, s]]``."""
+    return not last[:-1].any() and (last[-1] == 1.0 or (timed and last[-1] != 0.0))
+
+
+def _homogeneous(component: Component, m: int, *, whole: bool = False) -> np.ndarray:
     with jax.enable_x64(True):
         offset = np.asarray(component.theta(jnp.zeros(m, jnp.float64)))
-    if not offset.any():
+    if not offset.any() and not whole:
         return component.matrix
     matrix = np.eye(m + 1)
-    matrix[:m, :m], matrix[:m, m] = component.matrix, offset
+    matrix[:m, :m], matrix[:m, m], matrix[m, m] = component.matrix, offset, component.time
     return matrix
 
 
-def _words(matrix: np.ndarray, variables: tuple[str, ...]) -> str:
+def _words(matrix: np.ndarray, variables: tuple[str, ...], time: str = "") -> str:
     m = len(variables)
     labels = (*variables, "1")
     rows = np.concatenate([matrix[:m, :m], matrix[:m, m:] if len(matrix) > m else np.zeros((m, 1))], axis=1)
-    moved = ", ".join(format_combination(row, labels) for row in rows)
-    return f"({', '.join(variables)}) → ({moved})"
+    moved = [format_combination(row, labels) for row in rows]
+    if time:
+        variables, moved = (*variables, time), [*moved, format_combination(matrix[m:, m], (time,))]
+    return f"({', '.join(variables)}) → ({', '.join(moved)})"

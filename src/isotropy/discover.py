@@ -268,7 +268,7 @@ def _answer(
         generators=action.generators(found),
         generator_text=_words(action, found, legible, units),
         terms=tuple(action.terms(row) for row in found),
-        variables=action.variables + action.outputs,
+        variables=action.variables + action.outputs + ((action.time,) if action.time else ()),
         spectrum=full.values,
         floors=floors,
         defects=defects,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 
 from .. import validate
 from ..errors import IsotropyError, IsotropyWarning
+from ..geometry.data import Data
+from ..geometry.space import Space
 from . import velocity
 
 
@@ -96,6 +98,14 @@ class Trajectories:
     def dimension(self) -> int:
         """The number m of coordinates of a state."""
         return self.states.shape[1]
+
+    def data(self, space: Space | None = None, *, variables: Sequence[str] | None = None) -> Data:
+        """States and their velocities as `Data`: the vector field z' = V(z) fitted in ``space``, for `discover`.
+
+        ``iso.discover(motions.data(), iso.Action.vector_field(...))`` then finds the symmetries of the motions. The
+        error of estimated velocities is judged by how well they fit, not separately.
+        """
+        return Data(self.states, self.velocities, space=space, variables=variables)
 
     def clocks(self) -> Float[np.ndarray, " p"]:
         """The time that the motion of each row takes to move by the spread of all the states.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,11 +14,11 @@ from ..errors import IsotropyError
 from ..groups.algebra import LieAlgebra
 from ..groups.group import Group
 from ..groups.representation import Representation
-from ..numerics.readable import format_combination
+from . import wording
 from .component import Component, affine_component, affine_map
 from .fibre import Linear, Tensor
-from .motion import Affine, VectorFields
-from .space import Space
+from .motion import Affine, Flow, VectorFields, with_still
+from .space import Space, default_variables
 
 
 class Action:
@@ -80,7 +81,7 @@ class Action:
 
     def _build(
         self,
-        motion: Affine | VectorFields,
+        motion: Affine | VectorFields | Flow,
         fibre: Linear | Tensor,
         *,
         algebra: LieAlgebra | None,
@@ -88,6 +89,7 @@ class Action:
         text: str,
         components: tuple[Component, ...] = (),
         joint: bool = True,
+        time: str = "",
     ) -> None:
         self.motion, self.value_motion = motion, fibre
         self.base_dimension = motion.base_dimension
@@ -98,11 +100,11 @@ class Action:
         self.algebra, self.matrices, self.components, self.text = algebra, matrices, components, text
         self.variables = motion.variables
         self.outputs = _output_names(self.fibre_dimension, self.variables)
-        self._joint = joint
+        self.joint, self.time = joint, time
         self.splits_inputs_from_outputs = False
 
     @classmethod
-    def _make(cls, motion: Affine | VectorFields, fibre: Linear | Tensor, **details: Any) -> Action:
+    def _make(cls, motion: Affine | VectorFields | Flow, fibre: Linear | Tensor, **details: Any) -> Action:
         self = cls.__new__(cls)
         self._build(motion, fibre, **details)
         return self
@@ -166,9 +168,50 @@ class Action:
         )
 
     @classmethod
-    def vector_field(cls, candidates: Group | VectorFields) -> Action:
-        """Candidates acting on vector fields, such as the right-hand side of an autonomous ODE."""
-        return cls.tensor(candidates, upper=1)
+    def vector_field(cls, candidates: Group | VectorFields, *, time: bool = False) -> Action:
+        """Candidates acting on vector fields, such as the right-hand side of an autonomous ODE.
+
+        With ``time`` one more candidate follows, the dilation ``t ∂t`` of time: a symmetry X + b t ∂t takes solutions
+        of x' = V(x) to solutions run at another speed, [X, V] = -b V for the bracket DV X - DX V (convention C1). Its
+        matrices are block diagonal, the candidate's own and b.
+
+        >>> from isotropy import groups
+        >>> Action.vector_field(groups.GL(2), time=True).dimension
+        5
+        """
+        if not time:
+            return cls.tensor(candidates, upper=1)
+        motion, algebra, matrices, components, name = _base(candidates)
+        motion = with_still(motion)
+        matrices = None if matrices is None else _block_diagonal(matrices, np.ones((1, 1, 1)))
+        algebra = None if matrices is None else LieAlgebra(matrices)
+        fibre = Tensor(motion, upper=1, lower=0, time=True)
+        parts = tuple(_moved(fibre, matrix, offset) for matrix, offset in components)
+        text = f"{name} and t ∂t on vector fields"
+        return cls._make(
+            motion,
+            fibre,
+            algebra=algebra,
+            matrices=matrices,
+            components=parts,
+            text=text,
+            time=_clock(motion.variables),
+        )
+
+    @classmethod
+    def flow(
+        cls, field: Any, variables: Sequence[str] | int, *, upper: int = 0, lower: int = 0, weight: float = 0.0
+    ) -> Action:
+        """One candidate, the flow of x' = field(x) itself, acting on functions or on tensor fields.
+
+        What it leaves unchanged, `enforce` finds: conserved functions; with ``lower=2`` invariant forms and metrics;
+        with ``weight=1`` invariant densities. ``field`` is a JAX function of one point, ``variables`` the names of its
+        coordinates, or their number.
+        """
+        names = default_variables(variables) if isinstance(variables, int) else tuple(variables)
+        motion = Flow(field, names)
+        fibre = Tensor(motion, upper=upper, lower=lower, weight=weight)
+        return cls._make(motion, fibre, algebra=None, matrices=None, text="the flow of a vector field")
 
     @classmethod
     def covector(cls, candidates: Group | VectorFields) -> Action:
@@ -197,32 +240,32 @@ class Action:
         """
         motion, algebra, matrices, components, name = _base(candidates)
         fibre = Tensor(motion, upper=upper, lower=lower, weight=weight, factor=factor)
-        parts = tuple(
-            Component(
-                affine_map(matrix, offset), fibre.transformation(np.linalg.inv(matrix), np.zeros(len(matrix))), matrix
-            )
-            for matrix, offset in components
-        )
+        parts = tuple(_moved(fibre, matrix, offset) for matrix, offset in components)
         if factor is not None:
             algebra, matrices = None, None
         kind = f"tensors ({upper}, {lower})" + (f" of weight {weight:g}" if weight else "")
         return cls._make(motion, fibre, algebra=algebra, matrices=matrices, components=parts, text=f"{name} on {kind}")
 
     def element(
-        self, matrix: np.ndarray, offset: np.ndarray | None = None, values: np.ndarray | None = None
+        self,
+        matrix: np.ndarray,
+        offset: np.ndarray | None = None,
+        values: np.ndarray | None = None,
+        *,
+        time: float = 1.0,
     ) -> Component:
-        """The group element ``x -> matrix x + offset`` as it moves points and values.
+        """The group element ``x -> matrix x + offset``, ``t -> time t`` as it moves points and values.
 
-        Tensors follow the matrix, values that no candidate moves stay, and outputs that are of the same kind as the
-        inputs move with them; otherwise ``values`` says how they move. Raises `IsotropyError` where it is needed.
+        Tensors follow the matrix, velocities the time too, values that no candidate moves stay, and outputs of the
+        same kind as the inputs move with them; otherwise ``values`` says how they move, or `IsotropyError` is raised.
         """
         offset = np.zeros(len(matrix)) if offset is None else offset
-        inverse = np.linalg.inv(matrix)
+        if time != 1.0 and not self.time:
+            raise IsotropyError(f"{self} does not move time: use `Action.vector_field(candidates, time=True)`.")
         if values is not None:
             return affine_component(matrix, offset, values, np.zeros(len(values)))
         if isinstance(self.value_motion, Tensor):
-            untheta = self.value_motion.transformation(inverse, np.zeros(len(matrix)))
-            return Component(affine_map(matrix, offset), untheta, matrix)
+            return _moved(self.value_motion, matrix, offset, time)
         if not self.value_motion.matrices.any() and not self.value_motion.offsets.any():
             still = np.eye(self.fibre_dimension)
             return affine_component(matrix, offset, still, np.zeros(len(still)))
@@ -247,6 +290,7 @@ class Action:
         copy.outputs = tuple(outputs) or self.outputs
         if isinstance(self.motion, Affine):
             copy.motion = Affine(self.motion.matrices, self.motion.offsets, variables=copy.variables)
+        copy.time = _clock(copy.variables) if self.time else ""
         return copy
 
     def base(self, x: Float[Array, " m"]) -> Float[Array, "q m"]:
@@ -288,30 +332,12 @@ class Action:
         with jax.enable_x64(True):
             return np.asarray(jax.jit(jax.vmap(at))(jnp.asarray(points, jnp.float64)))
 
-    def terms(self, coefficients: Float[np.ndarray, " q"]) -> tuple[tuple[str, tuple[tuple[float, str], ...]], ...]:
+    def terms(self, coefficients: Float[np.ndarray, " q"]) -> wording.Terms:
         """One generator in parts: for each coordinate it moves, coefficients and the functions they multiply.
 
-        The outputs are listed where they move on their own, and a conformal ``factor`` comes last under that name.
+        The outputs are listed where they move on their own; a conformal ``factor`` and time come last.
         """
-        return tuple(
-            (variable, tuple((float(c), name) for c, name in zip(values, functions, strict=True) if c))
-            for variable, functions, values in self._parts(np.asarray(coefficients, dtype=np.float64))
-        )
-
-    def _parts(
-        self, coefficients: np.ndarray, *, errors: bool = False
-    ) -> list[tuple[str, tuple[str, ...], np.ndarray]]:
-        """Coordinates, functions and coefficients; or, for ``coefficients`` that are errors, the errors of those."""
-        count, functions = self.motion.dimension, self.motion.functions
-        moved = self.motion.components(coefficients[:count], errors=errors)
-        parts = [(variable, functions, values) for variable, values in zip(self.variables, moved, strict=True)]
-        if self.factor is not None:
-            parts.append(("factor", self.factor.names, coefficients[count:]))
-        elif not self._joint and isinstance(self.value_motion, Linear):
-            fibre = Affine(self.value_motion.matrices, self.value_motion.offsets, variables=self.outputs)
-            moved = fibre.components(coefficients, errors=errors)
-            parts += [(output, fibre.functions, values) for output, values in zip(self.outputs, moved, strict=True)]
-        return parts
+        return wording.terms(self, coefficients)
 
     def describe(self, coefficients: Float[np.ndarray, " q"], *, noise: Any = None) -> str:
         """One generator in words, for example ``x ∂y − y ∂x``; the motion of the outputs follows where it is its own.
@@ -319,45 +345,20 @@ class Action:
         ``noise`` is the error of a coefficient, one number or one for each: numbers within it of a small fraction are
         written as such.
         """
-        coefficients = np.asarray(coefficients, dtype=np.float64)
-        parts = self._parts(coefficients)
-        labels, places = [], []
-        for variable, functions, _ in parts:
-            unit = variable if variable == "factor" else f"∂{variable}"
-            labels += [unit if name == "1" else f"{_factor(name)} {unit}" for name in functions]
-            moves_outputs = variable not in self.variables
-            places += [(moves_outputs, k if isinstance(self.motion, Affine) else 0) for k in range(len(functions))]
-        values = np.concatenate([value for *_, value in parts])
-        errors = None
-        if noise is not None:
-            spread = np.broadcast_to(np.asarray(noise, dtype=np.float64), coefficients.shape)
-            errors = np.concatenate([error for *_, error in self._parts(spread, errors=True)])
-        # Linear motions read best as x ∂y − y ∂x, by what is multiplied; and no sum should begin with a minus.
-        order = np.array(sorted(range(len(values)), key=lambda k: places[k]))
-        if (values > 0).any():
-            first = int(np.argmax(values[order] > 0))
-            order = np.r_[order[first], np.delete(order, first)]
-        return format_combination(
-            values[order], [labels[k] for k in order], noise=None if errors is None else errors[order]
-        )
+        return wording.describe(self, coefficients, noise)
 
     def upright(self, coefficients: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
         """The generator or its negative, whichever reads better: more terms positive, then the first function's.
 
         Of the two rotations of the plane this is ``x ∂y − y ∂x``, counter-clockwise.
         """
-        terms = [(c, parts) for _, parts in self.terms(coefficients) for c, parts in parts]
-        names = (*self.motion.functions, *self.outputs, *(self.factor.names if self.factor else ()))
-        places = {name: k for k, name in reversed(list(enumerate(names)))}
-        signs = sum(np.sign(c) for c, _ in terms)
-        if signs == 0 and terms:
-            signs = min(terms, key=lambda term: places[term[1]])[0]
-        return -coefficients if signs < 0 else coefficients
+        return wording.upright(self, coefficients)
 
     def generators(self, coefficients: Float[np.ndarray, "d q"]) -> np.ndarray:
         """Generators as arrays: the group's matrices (d, N, N), or coefficient tables (d, m, f) for `VectorFields`.
 
-        For `Action.affine` these are the motions of the points, (d, m, m + 1).
+        For `Action.affine` these are the motions of the points, (d, m, m + 1). Tables leave out the dilation of time:
+        its coefficients are the last of ``coefficients``.
         """
         coefficients = np.asarray(coefficients, dtype=np.float64)
         if self.matrices is not None:
@@ -365,7 +366,7 @@ class Action:
         if isinstance(self.motion, Affine):
             table = np.concatenate([self.motion.matrices, self.motion.offsets[:, :, None]], axis=2)
             return np.tensordot(coefficients, table, 1)
-        count = self.motion.dimension
+        count = self.motion.dimension - bool(self.time)
         return coefficients[:, :count].reshape(len(coefficients), self.base_dimension, count // self.base_dimension)
 
     def __repr__(self) -> str:
@@ -383,8 +384,17 @@ def _base(candidates: Group | VectorFields) -> tuple[Any, Any, Any, list[tuple[n
     return motion, candidates.algebra, candidates.algebra.matrices, components, str(candidates)
 
 
-def _factor(name: str) -> str:
-    return f"({name})" if " + " in name or " - " in name else name
+def _moved(fibre: Tensor, matrix: np.ndarray, offset: np.ndarray, time: float = 1.0) -> Component:
+    """The element ``x -> matrix x + offset``, ``t -> time t`` as it moves tensors; time divides velocities."""
+    untheta = fibre.transformation(np.linalg.inv(matrix), np.zeros(len(matrix)))
+    if time == 1.0:
+        return Component(affine_map(matrix, offset), untheta, matrix)
+    return Component(affine_map(matrix, offset), lambda value: untheta(value) * time, matrix, time)
+
+
+def _clock(variables: tuple[str, ...]) -> str:
+    """A name for time that no coordinate has."""
+    return next(word for word in ("t", "time", "clock") if word not in variables)
 
 
 def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:

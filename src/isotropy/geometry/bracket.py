@@ -66,8 +66,9 @@ def span(
     exact = action.matrices is not None
     if exact:
         vectors, products, candidates = _matrix_brackets(action, found, unseen, noise)
+        terms = np.zeros((len(found), len(found)))
     else:
-        vectors, products, candidates = _field_brackets(action, found, points)
+        vectors, products, candidates, terms = _field_brackets(action, found, points)
         if modulo is not None:
             vectors, products, candidates = (
                 modulo(values.reshape(*values.shape[:-1], -1, action.base_dimension + action.fibre_dimension))
@@ -76,8 +77,9 @@ def span(
     d, size = len(found), np.linalg.norm(vectors[: len(found)], axis=1)
     unit = vectors / np.concatenate([size, np.ones(len(vectors) - d)])[:, None]
     products = products / np.multiply.outer(size, size)[:, :, None]
-    # Brackets of unit matrices are of size one unless they commute, and then what is left of them is noise.
-    smallest = 1.0 if exact else np.finfo(np.float64).eps
+    # Brackets of unit matrices are of size one unless they commute, and then what is left of them is noise; brackets of
+    # fields are of the size of their two terms unless these cancel.
+    smallest = 1.0 if exact else float((terms / np.multiply.outer(size, size)).max(initial=np.finfo(np.float64).eps))
     scale = max(np.linalg.norm(products, axis=2).max(initial=0.0), smallest)
     outside = products - _project(unit, products)
     residual = float(np.linalg.norm(outside, axis=2).max(initial=0.0) / scale)
@@ -146,8 +148,13 @@ def _real(values: np.ndarray, axes: int) -> np.ndarray:
     return np.concatenate([np.real(flat), np.imag(flat)], axis=-1) if np.iscomplexobj(flat) else flat
 
 
-def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fields and minus their brackets on the bundle, as long vectors of values at sample points (convention C3)."""
+def _field_brackets(
+    action: Action, found: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Fields and minus their brackets on the bundle, as long vectors of values at sample points (convention C3).
+
+    Then those of all candidates, and the sizes of one of the two terms of each bracket.
+    """
     m, shape = action.base_dimension, action.fibre_shape
     count = point_count(action)
     spread = points if len(points) <= count else points[np.linspace(0, len(points) - 1, count).astype(int)]
@@ -156,21 +163,21 @@ def _field_brackets(action: Action, found: np.ndarray, points: np.ndarray) -> tu
         x, value = z[:m], z[m:].reshape(shape)
         return jnp.concatenate([action.base(x), action.fibre(x, value).reshape(action.dimension, -1)], axis=1)
 
-    def brackets(z: Array, weights: Array) -> tuple[Array, Array, Array]:
+    def brackets(z: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
         every = bundle(z)
         fields = weights @ every
         derivative = jnp.tensordot(weights, jax.jacfwd(bundle)(z), 1)
         along = jnp.einsum("bij,aj->abi", derivative, fields)
-        return fields, along.transpose(1, 0, 2) - along, every
+        return fields, along.transpose(1, 0, 2) - along, every, along
 
     with jax.enable_x64(True):
         values = np.random.default_rng(0).standard_normal((len(spread), action.fibre_dimension))
         z = jnp.asarray(np.concatenate([np.asarray(spread, dtype=np.float64), values], axis=1))
-        fields, products, every = jax.jit(jax.vmap(brackets, in_axes=(0, None)))(z, jnp.asarray(found))
+        fields, products, every, along = jax.jit(jax.vmap(brackets, in_axes=(0, None)))(z, jnp.asarray(found))
     d, q = len(found), action.dimension
     flat = np.asarray(fields).transpose(1, 0, 2).reshape(d, -1)
     pairs = np.asarray(products).transpose(1, 2, 0, 3).reshape(d, d, -1)
-    return flat, pairs, np.asarray(every).transpose(1, 0, 2).reshape(q, -1)
+    return flat, pairs, np.asarray(every).transpose(1, 0, 2).reshape(q, -1), np.linalg.norm(along, axis=(0, 3))
 
 
 def _project(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -14,11 +14,15 @@ from jaxtyping import Array, Float
 
 @dataclass(frozen=True)
 class Component:
-    """One element g of a further connected component: ``theta`` moves points, ``untheta`` is Theta_g^{-1} on values."""
+    """One element g of a further connected component: ``theta`` moves points, ``untheta`` is Theta_g^{-1} on values.
+
+    ``time`` is the factor by which it multiplies time, -1 for a reversal.
+    """
 
     theta: Callable[[Array], Array]
     untheta: Callable[[Array], Array]
     matrix: np.ndarray
+    time: float = 1.0
 
 
 def affine_map(matrix: Float[np.ndarray, "m m"], offset: Float[np.ndarray, " m"]) -> Callable[[Array], Array]:

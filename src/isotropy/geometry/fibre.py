@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from .. import validate
 from ..errors import IsotropyError
-from .motion import Affine, VectorFields
+from .motion import Affine, Flow, VectorFields
 from .space import Space
 
 
@@ -42,11 +42,19 @@ class Tensor:
     DX acts on every upper index and -DX^T on every lower one; a density of weight w adds ``-w div X``. With a
     ``factor`` space further candidates follow those of the motion: its functions phi, which act by A u = phi(x) u and
     move no point. A zero of the Lie derivative is then a symmetry up to the factor phi, such as a conformal field of
-    a metric.
+    a metric. With ``time`` the last candidate of the motion is a dilation of time, which divides velocities: it adds
+    ``-u``.
     """
 
     def __init__(
-        self, motion: Affine | VectorFields, *, upper: int, lower: int, weight: float = 0.0, factor: Space | None = None
+        self,
+        motion: Affine | VectorFields | Flow,
+        *,
+        upper: int,
+        lower: int,
+        weight: float = 0.0,
+        factor: Space | None = None,
+        time: bool = False,
     ) -> None:
         if upper < 0 or lower < 0:
             raise IsotropyError(f"`upper` and `lower` count indices and cannot be negative. Got {upper} and {lower}.")
@@ -56,6 +64,7 @@ class Tensor:
                 f"R^{motion.base_dimension}: give both the same number of variables."
             )
         self.motion, self.upper, self.lower, self.weight, self.factor = motion, upper, lower, float(weight), factor
+        self.time = time
         self.shape = (motion.base_dimension,) * (upper + lower)
 
     def __call__(self, x: Float[Array, " m"], value: Float[Array, " ..."]) -> Float[Array, "q ..."]:
@@ -73,6 +82,8 @@ class Tensor:
         if self.weight:
             divergence = jnp.trace(derivative, axis1=1, axis2=2)
             total = total - self.weight * jnp.multiply.outer(divergence, value)
+        if self.time:
+            total = total.at[-1].add(-value)
         if self.factor is None:
             return total
         return jnp.concatenate([total, jnp.multiply.outer(self.factor(x), value)])

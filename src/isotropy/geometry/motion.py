@@ -73,13 +73,13 @@ class VectorFields:
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, "q m"]:
         """The velocities of the point ``x`` under every candidate."""
         eye = jnp.eye(self.base_dimension, dtype=x.dtype)
-        return jnp.einsum("f,ij->ifj", self.space(x), eye).reshape(self.dimension, self.base_dimension)
+        return jnp.einsum("f,ij->ifj", self.space(x), eye).reshape(-1, self.base_dimension)
 
     def jacobian(self, x: Float[Array, " m"]) -> Float[Array, "q m m"]:
         """The derivatives DX_q(x)."""
         eye = jnp.eye(self.base_dimension, dtype=x.dtype)
         gradient = jax.jacfwd(self.space)(x)
-        return jnp.einsum("fk,ij->ifjk", gradient, eye).reshape(self.dimension, self.base_dimension, -1)
+        return jnp.einsum("fk,ij->ifjk", gradient, eye).reshape(-1, self.base_dimension, self.base_dimension)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -89,3 +89,66 @@ class VectorFields:
     def components(self, coefficients: Float[np.ndarray, " q"], *, errors: bool = False) -> list[np.ndarray]:
         """For each coordinate the coefficients on the functions of the space; errors are just as they are."""
         return list(np.asarray(coefficients).reshape(self.base_dimension, self.space.dimension))
+
+
+class Flow:
+    """The one candidate ``x -> field(x)``: a vector field on R^m given as a JAX function, as of an ODE.
+
+    Its values along the flow of an ODE are what the ODE conserves: `Action.flow`.
+    """
+
+    dimension = 1
+
+    def __init__(self, field: Any, variables: tuple[str, ...]) -> None:
+        self.field, self.variables, self.base_dimension = field, tuple(variables), len(variables)
+
+    def __call__(self, x: Float[Array, " m"]) -> Float[Array, "1 m"]:
+        """The velocity of the point ``x``."""
+        return jnp.asarray(self.field(x))[None]
+
+    def jacobian(self, x: Float[Array, " m"]) -> Float[Array, "1 m m"]:
+        """The derivative of the field."""
+        return jax.jacfwd(self.field)(x)[None]
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The field has no name but its own."""
+        return ("field",)
+
+    def components(self, coefficients: Float[np.ndarray, " q"], *, errors: bool = False) -> list[np.ndarray]:
+        """The same coefficient for each coordinate."""
+        return [np.asarray(coefficients) for _ in self.variables]
+
+
+class StillFields(VectorFields):
+    """The fields of `VectorFields` and after them one candidate that moves no point."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space)
+        self.dimension += 1
+
+    def __call__(self, x: Float[Array, " m"]) -> Float[Array, "q m"]:
+        """The velocities of the point ``x``, the last of them zero."""
+        fields = super().__call__(x)
+        return jnp.concatenate([fields, jnp.zeros((1, self.base_dimension), fields.dtype)])
+
+    def jacobian(self, x: Float[Array, " m"]) -> Float[Array, "q m m"]:
+        """The derivatives DX_q(x), the last of them zero."""
+        derivatives = super().jacobian(x)
+        return jnp.concatenate([derivatives, jnp.zeros_like(derivatives[:1])])
+
+    def components(self, coefficients: Float[np.ndarray, " q"], *, errors: bool = False) -> list[np.ndarray]:
+        """For each coordinate the coefficients on the functions of the space."""
+        return super().components(np.asarray(coefficients)[:-1], errors=errors)
+
+
+def with_still(motion: Affine | VectorFields) -> Affine | VectorFields:
+    """The same candidates and after them one that moves no point."""
+    if isinstance(motion, VectorFields):
+        return StillFields(motion.space)
+    size = motion.base_dimension
+    return Affine(
+        np.concatenate([motion.matrices, np.zeros((1, size, size))]),
+        np.concatenate([motion.offsets, np.zeros((1, size))]),
+        variables=motion.variables,
+    )
