@@ -12,6 +12,7 @@ from .generators import (
     translation,
 )
 from .grid import Box, Grid, Periodic
+from .kernel import KernelBasis, kernel_basis
 from .points import PointSet
 from .sphere import Sphere
 
@@ -20,12 +21,14 @@ __all__ = [
     "FieldAction",
     "Generator",
     "Grid",
+    "KernelBasis",
     "Periodic",
     "PointSet",
     "Sphere",
     "amplitude",
     "dilation",
     "galilean_boost",
+    "kernel_basis",
     "lorentz_boost",
     "rotation",
     "shift",
