@@ -16,8 +16,10 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from .geometry.action import Action
-from .geometry.data import BLOCKS, Data
+from .geometry.data import Data
 from .geometry.fibre import Linear
+from .geometry.regression import BLOCKS
+from .geometry.space import Space
 from .lie import terms_of_space
 from .numerics.certify import Certificate, certify, lower_bound, simultaneous, upper_bounds
 from .numerics.decide import numerical_floor
@@ -51,12 +53,15 @@ class Estimate:
 
     @classmethod
     def of(cls, data: Data) -> Estimate | None:
-        """The estimate; None where features depend on each other or outnumber the rows."""
-        features = data.space.values(data.X)
+        """The estimate; None for models of another kind, and where features depend on each other or outnumber rows."""
+        space = data.space
+        if space is None:
+            return None
+        features = space.values(data.X)
         scale = np.sqrt((features**2).mean(axis=0))
         scale[scale == 0] = 1.0
         left, sizes, right = np.linalg.svd(features / scale, full_matrices=False)
-        dof = len(data.X) - data.space.dimension
+        dof = len(data.X) - space.dimension
         if dof < 1 or sizes[-1] <= numerical_floor(np.float64, max(features.shape), sizes[0]):
             return None
         beta = (right.T / sizes) @ (left.T @ data.Y)
@@ -85,10 +90,14 @@ def certificate(
     mean squared distance by which the operator moves between refits to parts of the data. Rows that depend on their
     neighbours move it by more than independent ones would: then the variance is raised by that factor, and nothing is
     ``certain``, since the proof is for independent errors; nor is it where what is left of the data has a shape.
-    None is returned for features that depend on each other or outnumber the rows, for outputs that translations move
-    (L is not linear in F then), and where candidates times parameters exceed `LARGEST`.
+    None is returned for models that are not linear in their parameters, for features that depend on each other or
+    outnumber the rows, for outputs that translations move (L is not linear in F then), and where candidates times
+    parameters exceed `LARGEST`.
     """
-    parameters = data.space.dimension * action.fibre_dimension
+    space = data.space
+    if space is None:
+        return None
+    parameters = space.dimension * action.fibre_dimension
     motion = action.value_motion
     if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
         return None
@@ -96,7 +105,7 @@ def certificate(
     if fit is None:
         return None
     beta, scale, dof = fit.beta, fit.scale, fit.dof
-    bracket, form = _operator(data, action, seen, row_scale, scale)
+    bracket, form = _operator(data, space, action, seen, row_scale, scale)
     # Functions that no candidate moves, constants for one, have no size and no bracket.
     weights, axes = np.linalg.eigh(form)
     kept = weights > numerical_floor(np.float64, parameters, weights[-1])
@@ -191,11 +200,16 @@ def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
 
 
 def _operator(
-    data: Data, action: Action, seen: np.ndarray, row_scale: np.ndarray, scale: Float[np.ndarray, " f"]
+    data: Data,
+    space: Space,
+    action: Action,
+    seen: np.ndarray,
+    row_scale: np.ndarray,
+    scale: Float[np.ndarray, " f"],
 ) -> tuple[Float[np.ndarray, "k s q"], Float[np.ndarray, "q q"]]:
     """The bracket of seen directions and parameters, in few rows, and the form that measures functions."""
     samples = data.samples
-    s, n, f = len(seen), action.fibre_dimension, data.space.dimension
+    s, n, f = len(seen), action.fibre_dimension, space.dimension
     factor, form = TriangularFactor(s * f * n), np.zeros((f * n, f * n))
     step = max(1, BATCH // (n * action.dimension * f * n))
     for start in range(0, len(samples), step):
@@ -204,7 +218,7 @@ def _operator(
         rows = weights[:, None, None, None, None] * row_scale[:, None, None, None]
         parts = [
             np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], seen, optimize=True).reshape(-1, s, f * n)
-            for part in terms_of_space(action, data.space, points)
+            for part in terms_of_space(action, space, points)
         ]
         factor.add((parts[0] - parts[1]).reshape(-1, s * f * n))
         for part in parts:

@@ -109,8 +109,8 @@ def _from_data(
     data: Data, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
 ) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
-    view = Normalised.of(data.section, action, data.samples, batch_size=batch_size)
-    refits = [view.refit(model) for model in data.refits]
+    view = Normalised.of(data.section, action, data.samples, batch_size=batch_size, hull=data.hull)
+    refits = [(again, data.stretch * change) for again, change in map(view.refit, data.refits)]
     objection = (
         f"the fit leaves {data.relative_error:.1%} of the outputs unexplained, and a model too small "
         f"is more symmetric than the truth: give a larger `space`"

@@ -18,6 +18,7 @@ from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.component import Component
 from .geometry.fibre import Linear
+from .geometry.restricted import Hull
 from .geometry.sample import Samples
 from .lie import LieDerivative
 from .numerics.decide import numerical_floor
@@ -95,8 +96,19 @@ class Normalised:
         }
 
     @classmethod
-    def of(cls, model: Any, action: Action, samples: Samples, *, batch_size: int | None = None) -> Normalised:
-        """Measure the scales. Raises `IsotropyError` for a model that ignores its input and for too few samples."""
+    def of(
+        cls,
+        model: Any,
+        action: Action,
+        samples: Samples,
+        *,
+        batch_size: int | None = None,
+        hull: Hull | None = None,
+    ) -> Normalised:
+        """Measure the scales. ``hull`` is the flat set on which alone the model is known: what leaves it is hidden.
+
+        Raises `IsotropyError` for a model that ignores its input and for too few samples.
+        """
         operator = LieDerivative.of(model, action, samples, batch_size=batch_size)
         moved, fixed = operator.magnitudes(count=SIZES)
         if not moved.any() and isinstance(action.value_motion, Linear):
@@ -108,9 +120,9 @@ class Normalised:
         sizes = np.sqrt(np.mean(terms**2, axis=(0, 2)))
         row_scale = 1 / np.where(sizes > 0, sizes, 1.0)
         few = samples if len(samples) <= SIGHT else _subset(samples, SIGHT)
-        units, seen, hidden = _sight(replace(operator, samples=few), row_scale)
+        units, seen, hidden = _sight(replace(operator, samples=few), row_scale, hull)
         if len(hidden) and few is not samples:
-            units, seen, hidden = _sight(operator, row_scale)
+            units, seen, hidden = _sight(operator, row_scale, hull)
         rows = len(samples) * action.fibre_dimension
         if rows < len(seen):
             needed = -(-len(seen) // action.fibre_dimension)
@@ -162,20 +174,37 @@ def _subset(samples: Samples, count: int) -> Samples:
     return Samples(samples.points[chosen], samples.weights[chosen])
 
 
-def _sight(operator: LieDerivative, row_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scales of the candidates' coefficients, and the directions that the samples see and do not see."""
+def _sight(
+    operator: LieDerivative, row_scale: np.ndarray, hull: Hull | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scales of the candidates' coefficients, and the directions that the samples see and do not see.
+
+    A candidate that takes points off the ``hull`` needs a derivative that nobody has measured. Those that do not are a
+    subspace; its complement is not seen.
+    """
     points = np.asarray(operator.samples.points, dtype=np.float64)
     length = np.sqrt(operator.samples.weights @ points**2)
     length = np.where(length > 0, length, 1.0)
     factor = TriangularFactor(operator.action.dimension)
+    leaving = TriangularFactor(operator.action.dimension)
     for start, value, fields, fibre in operator.values():
         weights = np.sqrt(operator.samples.weights[start : start + len(value)])[:, None, None]
         factor.add(((fields / length) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))
         factor.add(((fibre * row_scale) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))
+        if hull is not None and not hull.whole:
+            off = (fields @ hull.outside / length) * weights
+            leaving.add(off.transpose(0, 2, 1).reshape(-1, factor.columns))
     size = np.linalg.norm(factor.matrix, axis=0)
     units = 1 / np.where(size > 0, size, 1.0)
-    spectrum = factor.spectrum(scale=units)
-    floor = numerical_floor(operator.dtype, factor.columns, spectrum.values.max(initial=0.0))
-    kept = int((spectrum.values > floor).sum())
-    seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
-    return units, seen * units, spectrum.vectors[kept:] * units
+    # Coordinates with units taken out; of them those that keep the points where the model is known.
+    away = leaving.spectrum(scale=units)
+    moves = numerical_floor(operator.dtype, factor.columns, float(np.linalg.norm(factor.matrix * units, ord=2)))
+    kept = away.vectors[int((away.values > moves).sum()) :]
+    inside = dense(factor.matrix * units @ kept.T)
+    floor = numerical_floor(operator.dtype, factor.columns, inside.values.max(initial=0.0))
+    count = int((inside.values > floor).sum())
+    seen = inside.vectors[:count] @ kept
+    hidden = inside.vectors[count:] @ kept
+    if len(kept) < factor.columns:
+        hidden = np.linalg.svd(seen)[2][count:]
+    return units, seen / inside.values[:count, None] * units, hidden * units

@@ -1,36 +1,30 @@
-"""Pairs (x, y) as a section: y = F(x) + noise with F from a finite-dimensional space, fitted by least squares."""
+"""Pairs (x, y) as a section: y = F(x) + noise with F from the class of functions that predicts left-out pairs best."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.spatial import KDTree
 
 from .. import validate
 from ..errors import IsotropyError, IsotropyWarning
+from ..numerics.decide import filled, misfit_covered
+from .network import LEAST, Ensemble, evaluate, networks
 from .polynomial import Polynomials
+from .regression import TIE, Regression, larger_polynomials, polynomials, radial
+from .restricted import Hull, Restricted
 from .sample import Samples
 from .space import Space
 
-DEGREES = (1, 2, 3, 4, 5)
-"""Degrees of the polynomials among which cross-validation chooses when no space is given."""
-
-LARGEST_SHARE = 0.5
-"""A polynomial space is tried only if it has at most this many features per sample."""
-
-TIE = 1.05
-"""A lower degree is taken where its error is within this factor of the best."""
-
-BLOCKS = 10
-"""Stretches of the data left out in turn to see how far the fit moves."""
+CLASSES = ("polynomials", "radial", "networks")
+"""Classes of functions that are tried, in this order, until the one that predicts best leaves noise alone."""
 
 MISFIT = 1e-3
 """Relative error below which what is left of the outputs may have any shape: it counts as noise."""
@@ -40,34 +34,74 @@ RARE = 0.01
 
 SHUFFLES = 300
 
+LOOKED_AT = 2048
+"""Inputs at which networks and models of one's own are looked at: enough for a mean known to a few percent."""
 
-class Fitted(eqx.Module):
-    """The function x -> coefficients^T features(x), traceable by JAX and evaluated in the precision of x."""
 
-    space: Space = eqx.field(static=True)
-    coefficients: Float[np.ndarray, "f n"]
+@dataclass(frozen=True)
+class Tried:
+    """A class of functions, its error at left-out pairs, and whether what it leaves is noise."""
+
+    name: str
+    relative_error: float
+    explained: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: relative error {self.relative_error:.1e}{'' if self.explained else ', not all noise'}"
+
+
+class Corrected(eqx.Module):
+    """A model plus a correction fitted to what it leaves."""
+
+    model: Callable[[Array], Array]
+    correction: Callable[[Array], Array]
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, " n"]:
-        features = self.space(x)
-        return features @ jnp.asarray(self.coefficients, dtype=features.dtype)
+        change = self.correction(x)
+        return self.model(x).reshape(change.shape) + change
+
+
+@dataclass(frozen=True)
+class Given:
+    """One function fitted elsewhere: its error is what polynomials find in its residuals, and how well they can."""
+
+    section: Callable[[Array], Array]
+    left_out: Float[np.ndarray, "p n"]
+    correction: Regression
+
+    @property
+    def error(self) -> float:
+        """The root mean square of the residuals."""
+        return float(np.sqrt((self.left_out**2).mean()))
+
+    @property
+    def refits(self) -> tuple[Corrected, ...]:
+        """The function with the corrections of a jackknife."""
+        return tuple(Corrected(self.section, refit) for refit in self.correction.refits)
 
 
 class Data:
     """Pairs of inputs ``X`` (p, m) and outputs ``Y`` (p, n) with the function fitted to them.
 
-    F is sought in the span of ``space`` for each output, by default polynomials of the degree from 1 to 5 that
-    predicts left-out samples best, in coordinates named ``variables``. The fit is by singular values with a ridge
-    penalty that leave-one-out cross-validation chooses (zero for clean data), on features scaled to unit size. ``Y``
-    may have shape (p,).
+    F is sought among polynomials of degree 1 to 5, by a ridge fit whose penalty leave-one-out cross-validation chooses;
+    where what is left of the outputs is not noise, among radial functions, and then by a small ensemble of networks.
+    The class that predicts left-out pairs best is taken, an earlier one on ties; ``classes`` names those that may be
+    tried and ``tried`` says how each did. ``space`` asks for the span of a space of functions for each output instead.
+    ``model`` brings your own: an object with ``fit(X, Y)``, which is given halves of the data and returns a function of
+    one point that JAX can trace; a list of such functions, fitted to independent parts of data; or one, fitted to
+    *other* data, whose error is judged by its residuals on these. ``Y`` may have shape (p,).
 
-    ``section`` is the fitted function, ``samples`` the inputs, ``relative_error`` the leave-one-out error as a share
-    of the spread of the outputs, ``noise`` (n,) the standard deviation of what is left. ``refits`` are the fits with
-    a tenth of the rows left out in turn (a delete-a-block jackknife), moved away from ``section`` by sqrt(9): their
-    root mean square distance from it is the standard error of the fit, for rows in any order. ``explained`` says that
-    what is left looks like noise, or is under a thousandth of the outputs.
+    ``input_noise`` is the standard deviation of the error of the inputs, one number or one for each column. Inputs that
+    spread less than three of these in some direction say nothing of it, and `discover` reports what moves points
+    that way as unseen. Errors of inputs also blur F: what is found are symmetries of the mean of y given the x seen.
 
-    Source: G. C. McDonald, *Ridge regression*, WIREs Comp. Stat. 1 (2009), and H. R. Künsch, *The jackknife and the
-    bootstrap for general stationary observations*, Ann. Statist. 17 (1989).
+    ``section`` is the fitted function and ``samples`` are the inputs (at most 2048 of them where F is not linear in its
+    parameters); ``space`` and ``coefficients`` are None then. ``relative_error`` is the error at left-out pairs as a
+    share of the spread of the outputs, ``noise`` (n,) the standard deviation of what is left. ``refits`` are fits whose
+    root mean square distance from ``section`` is its standard error: with a tenth of the rows left out in turn and
+    moved away by sqrt(9) (a delete-a-block jackknife), or to halves of the data. ``explained`` says that what is left
+    looks like noise, or is under a thousandth of the outputs, or, for networks, is no larger than their own differences
+    account for.
 
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(50, 2))
@@ -77,74 +111,144 @@ class Data:
     """
 
     def __init__(
-        self, X: Any, Y: Any, *, space: Space | None = None, variables: Sequence[str] | None = None, seed: int = 0
+        self,
+        X: Any,
+        Y: Any,
+        *,
+        space: Space | None = None,
+        model: Any = None,
+        input_noise: Any = 0.0,
+        classes: Sequence[str] = CLASSES,
+        variables: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> None:
-        self.X = validate.array(X, "X", ndim=2).astype(np.float64)
-        outputs = validate.array(Y, "Y", ndim=(1, 2)).astype(np.float64)
-        self.Y = outputs[:, None] if outputs.ndim == 1 else outputs
-        if len(self.X) != len(self.Y):
-            raise IsotropyError(f"`X` and `Y` must have as many rows. Got {len(self.X)} and {len(self.Y)}.")
-        if len(self.X) < 3:
-            raise IsotropyError(f"A fit needs at least 3 pairs. Got {len(self.X)}.")
-        if space is not None and not isinstance(space, Space):
-            raise IsotropyError(
-                f"`space` must be a space of functions. Got {type(space).__name__}: see isotropy.spaces."
-            )
-        if space is not None and space.input_dimension != self.X.shape[1]:
-            raise IsotropyError(
-                f"`space` has functions of {space.input_dimension} variables ({', '.join(space.variables)}), but `X` "
-                f"has {self.X.shape[1]} columns."
-            )
+        X, self.Y = _pairs(X, Y)
         self.seed = seed
-        self.space, fit = (
-            _choose(self.X, self.Y, variables) if space is None else (space, _fit(_features(space, self.X), self.Y))
-        )
-        self.coefficients, self.ridge = fit.coefficients, fit.ridge
-        freedom = max(len(self.X) - fit.effective, 1.0)
-        self.residuals = self.Y - self.values
+        _check_choice(X, space, model, classes)
+        noise = validate.array(input_noise, "input_noise", ndim=(0, 1)).astype(np.float64)
+        if noise.shape not in ((), X.shape[1:]) or (noise < 0).any():
+            raise IsotropyError(
+                f"`input_noise` must be one number >= 0, or one for each of the {X.shape[1]} columns of `X`. "
+                f"Got {input_noise!r}."
+            )
+        self.hull = Hull.of(X, np.broadcast_to(noise, X.shape[1:]))
+        self.X = self.hull.project(X)
+        if model is not None:
+            chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
+        elif space is not None:
+            chosen = [("the space given", Regression.of(space, self.X, self.Y))]
+        else:
+            chosen = list(self._classes(tuple(classes), variables))
+        self.tried = tuple(Tried(name, self._relative(fit.error), self._explains(fit)) for name, fit in chosen)
+        least = min(fit.error for _, fit in chosen)
+        place = next(k for k, (_, fit) in enumerate(chosen) if fit.error <= TIE * least)
+        self.fit, self.kind = chosen[place][1], chosen[place][0]
+        self.explained = self.tried[place].explained
+        self.relative_error = self.tried[place].relative_error
+        linear = isinstance(self.fit, Regression)
+        self.space = self.fit.space if linear else None
+        self.coefficients = self.fit.coefficients if linear else None
+        self.ridge = self.fit.ridge if linear else 0.0
+        self.residuals = self.fit.residuals if linear else self.fit.left_out
+        freedom = max(len(self.X) - (self.fit.effective if linear else 0.0), 1.0)
         self.noise = np.sqrt((self.residuals**2).sum(axis=0) / freedom)
-        spread = np.sqrt(((self.Y - self.Y.mean(axis=0)) ** 2).mean())
-        if spread <= np.finfo(np.float64).eps * len(self.Y) * np.abs(self.Y).max():
-            spread = np.sqrt((self.Y**2).mean()) or 1.0
-        self.relative_error = float(fit.left_out / spread)
-        self.section: Callable[[Array], Array] = Fitted(self.space, self.coefficients)
+        self.section: Callable[[Array], Array] = self.fit.section
+        looked_at = self.X
+        if not linear and len(self.X) > LOOKED_AT:
+            looked_at = self.X[np.random.default_rng(seed).choice(len(self.X), LOOKED_AT, replace=False)]
         with warnings.catch_warnings():
             # Repeated inputs with different outputs are what measures noise: no reason to warn here.
             warnings.simplefilter("ignore", IsotropyWarning)
-            self.samples = Samples(self.X)
+            self.samples = Samples(looked_at)
+
+    def _classes(self, classes: tuple[str, ...], variables: Any) -> Iterator[tuple[str, Any]]:
+        """The classes that are worth their cost: the next is tried where the best so far leaves more than noise."""
+        best: Any = None
+
+        def settled(fit: Any) -> bool:
+            nonlocal best
+            best = fit if best is None or fit.error * TIE < best.error else best
+            return self._explains(best)
+
+        if "polynomials" in classes:
+            first = polynomials(self.X, self.Y, self.hull, variables=variables)
+            if not self.hull.whole:
+                first = self._without_errors(first)
+            yield "polynomials", first
+            if settled(first):
+                return
+        if "radial" in classes:
+            fit = radial(self.X, self.Y, self.hull, variables=variables)
+            if fit is not None:
+                yield "radial functions", fit
+                if settled(fit):
+                    return
+        if "networks" in classes and len(self.X) >= LEAST:
+            train = networks(self.hull.frame, self.hull.centre, seed=self.seed)
+            fit = Ensemble.of(train, self.X, self.Y, seed=self.seed)
+            yield "networks", fit
+            if settled(fit):
+                return
+        if "polynomials" in classes:
+            fit = larger_polynomials(self.X, self.Y, self.hull, variables=variables)
+            if fit is not None:
+                yield "many polynomials", fit
+
+    def _without_errors(self, fit: Regression) -> Regression:
+        """Sets outputs that only errors move to zero, in ``Y`` and in a first fit, lest a candidate move them."""
+        values = self.Y - fit.residuals
+        _, sizes, axes = np.linalg.svd(values, full_matrices=False)
+        error = float(np.sqrt((fit.residuals**2).mean() * fit.effective / len(values)))
+        kept = filled(sizes / np.sqrt(len(values)), noise=error, size=max(values.shape), scale=np.linalg.norm(values))
+        onto = axes[kept].T @ axes[kept]
+        self.Y = self.Y @ onto
+        parts = {"coefficients": fit.coefficients @ onto, "left_out": fit.left_out @ onto, "Y": self.Y}
+        return Regression(**{name: parts.get(name, getattr(fit, name)) for name in fit.__dataclass_fields__})
+
+    def _relative(self, error: float) -> float:
+        spread = np.sqrt(((self.Y - self.Y.mean(axis=0)) ** 2).mean())
+        if spread <= np.finfo(np.float64).eps * len(self.Y) * np.abs(self.Y).max():
+            spread = np.sqrt((self.Y**2).mean()) or 1.0
+        return float(error / spread)
+
+    def _explains(self, fit: Any) -> bool:
+        """Whether a fit leaves noise alone: too small a space would look more symmetric than the truth."""
+        if self._relative(fit.error) <= MISFIT:
+            return True
+        if isinstance(fit, Ensemble) and misfit_covered(fit.error, fit.moved):
+            return True
+        return not self._structured(fit.residuals if isinstance(fit, Regression) else fit.left_out)
 
     @property
     def values(self) -> Float[np.ndarray, "p n"]:
         """The fitted outputs at the samples."""
-        return self.space.values(self.X) @ self.coefficients
+        if isinstance(self.fit, Regression):
+            return self.fit.Y - self.fit.residuals
+        return evaluate(self.section, self.X).reshape(self.Y.shape)
 
     @cached_property
-    def refits(self) -> tuple[Fitted, ...]:
-        """The fits of the jackknife; their root mean square distance from ``section`` is its standard error."""
-        features = _features(self.space, self.X)
-        blocks = np.array_split(np.arange(len(self.X)), min(BLOCKS, len(self.X)))
-        stretch = np.sqrt(len(blocks) - 1)
-        answer = []
-        for block in blocks:
-            kept = np.delete(np.arange(len(self.X)), block)
-            again = _solve(features[kept], self.Y[kept], self.ridge)
-            answer.append(Fitted(self.space, self.coefficients + stretch * (again - self.coefficients)))
-        return tuple(answer)
+    def refits(self) -> tuple[Callable[[Array], Array], ...]:
+        """Fits whose root mean square distance from ``section`` is its standard error."""
+        return self.fit.members if isinstance(self.fit, Ensemble) else self.fit.refits
 
-    @cached_property
-    def explained(self) -> bool:
-        """Whether the fit leaves noise alone: too small a space would look more symmetric than the truth."""
-        return self.relative_error <= MISFIT or not self.structured
+    @property
+    def stretch(self) -> float:
+        """What distances of ``refits`` from ``section``, their own mean for networks, are to be multiplied by."""
+        return float(np.sqrt(len(self.refits) / (len(self.refits) - 1))) if isinstance(self.fit, Ensemble) else 1.0
 
     @cached_property
     def structured(self) -> bool:
         """Whether residuals of nearest neighbours agree better than shuffled ones do (a test of lack of fit)."""
+        return self._structured(self.residuals)
+
+    def _structured(self, residuals: Float[np.ndarray, "p n"]) -> bool:
         spread = self.X.std(axis=0)
         points = self.X[:, spread > 0] / spread[spread > 0]
         if points.shape[1] == 0:
             return False
-        near = np.asarray(KDTree(points).query(points, k=2)[1])[:, 1]
-        scaled = self.residuals / np.where(self.noise > 0, self.noise, 1.0)
+        near = self._nearest
+        sizes = np.sqrt((residuals**2).mean(axis=0))
+        scaled = residuals / np.where(sizes > 0, sizes, 1.0)
         rng = np.random.default_rng(self.seed)
         seen = ((scaled - scaled[near]) ** 2).sum()
         smaller = 0
@@ -153,78 +257,86 @@ class Data:
             smaller += ((shuffled - shuffled[near]) ** 2).sum() <= seen
         return (smaller + 1) / (SHUFFLES + 1) <= RARE
 
+    @cached_property
+    def _nearest(self) -> np.ndarray:
+        spread = self.X.std(axis=0)
+        points = self.X[:, spread > 0] / spread[spread > 0]
+        return np.asarray(KDTree(points).query(points, k=2)[1])[:, 1]
+
     def describe(self) -> str:
         """The fit in words."""
-        kind = f"{self.space.dimension} functions of {', '.join(self.space.variables)}"
-        if isinstance(self.space, Polynomials):
-            kind = f"polynomials of degree {self.space.degree} in {', '.join(self.space.variables)}"
+        names = ", ".join(self.hull_variables)
+        inner = self.space.inner if isinstance(self.space, Restricted) else self.space
+        if isinstance(inner, Polynomials):
+            kind = f"polynomials of degree {inner.degree} in {names}"
+        elif self.space is not None:
+            kind = f"{self.space.dimension} {'radial ' if self.kind.startswith('radial') else ''}functions of {names}"
+        elif isinstance(self.fit, Ensemble):
+            kind = f"the mean of {len(self.fit.members)} {'networks' if self.kind == 'networks' else 'fits'}"
+        else:
+            kind = self.kind
         ending = "" if self.explained else ", and the rest is not noise: the space is too small"
         return f"{len(self.X)} pairs, {kind}, relative error {self.relative_error:.1e}{ending}"
+
+    @property
+    def hull_variables(self) -> tuple[str, ...]:
+        """The names of the coordinates of F: those of the inputs, or of the flat set that they fill."""
+        if self.space is None:
+            return ()
+        inner = self.space.inner if isinstance(self.space, Restricted) else self.space
+        return inner.variables if isinstance(inner, Polynomials) else self.space.variables
 
     def __repr__(self) -> str:
         return f"Data({self.describe()})"
 
 
-@dataclass(frozen=True)
-class _Fit:
-    coefficients: Float[np.ndarray, "f n"]
-    ridge: float
-    left_out: float
-    effective: float
+def _pairs(X: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 with two axes and as many rows."""
+    inputs = validate.array(X, "X", ndim=2).astype(np.float64)
+    outputs = validate.array(Y, "Y", ndim=(1, 2)).astype(np.float64)
+    outputs = outputs[:, None] if outputs.ndim == 1 else outputs
+    if len(inputs) != len(outputs):
+        raise IsotropyError(f"`X` and `Y` must have as many rows. Got {len(inputs)} and {len(outputs)}.")
+    if len(inputs) < 3:
+        raise IsotropyError(f"A fit needs at least 3 pairs. Got {len(inputs)}.")
+    return inputs, outputs
 
 
-def _choose(X: np.ndarray, Y: np.ndarray, variables: Sequence[str] | None) -> tuple[Space, _Fit]:
-    """The polynomial space with the least leave-one-out error, the lowest degree among near ties."""
-    tried: list[tuple[Space, _Fit]] = []
-    for degree in DEGREES:
-        space = Polynomials(X.shape[1], degree=degree, variables=variables)
-        if tried and space.dimension > LARGEST_SHARE * len(X):
-            break
-        tried.append((space, _fit(_features(space, X), Y)))
-    rounding = float(np.finfo(np.float64).eps) * len(X) * float(np.abs(Y).max(initial=0.0))
-    least = min(fit.left_out for _, fit in tried)
-    return next(pair for pair in tried if pair[1].left_out <= TIE * least + rounding)
-
-
-def _features(space: Space, X: np.ndarray) -> np.ndarray:
-    features = space.values(X)
-    bad = np.argwhere(~np.isfinite(features))
-    if len(bad):
-        row, feature = (int(k) for k in bad[0])
+def _check_choice(X: np.ndarray, space: Any, model: Any, classes: Any) -> None:
+    if space is not None and not isinstance(space, Space):
+        raise IsotropyError(f"`space` must be a space of functions. Got {type(space).__name__}: see isotropy.spaces.")
+    if space is not None and space.input_dimension != X.shape[1]:
         raise IsotropyError(
-            f"The function {space.names[feature]!r} is not finite at row {row} of `X`: leave it out of `space`, or the "
-            f"row out of the data."
+            f"`space` has functions of {space.input_dimension} variables ({', '.join(space.variables)}), but `X` "
+            f"has {X.shape[1]} columns."
         )
-    return features
+    if space is not None and model is not None:
+        raise IsotropyError("`space` and `model` both say what to fit: pass one of them.")
+    if isinstance(classes, str) or not classes or not set(classes) <= set(CLASSES):
+        raise IsotropyError(f"`classes` must be a list of some of {', '.join(CLASSES)}. Got {classes!r}.")
 
 
-def _fit(features: np.ndarray, Y: np.ndarray) -> _Fit:
-    """Ridge regression on scaled columns, the penalty chosen by leave-one-out cross-validation in closed form."""
-    scale, (u, s, vt) = _decompose(features)
-    projected = u.T @ Y
-    best: _Fit | None = None
-    for ridge in [0.0, *(10.0**k for k in range(-24, 1, 2))]:
-        shrink = s**2 / (s**2 + ridge)
-        leverage = np.minimum((u**2) @ shrink, 1 - np.finfo(np.float64).eps)
-        residual = (Y - u @ (shrink[:, None] * projected)) / (1 - leverage)[:, None]
-        left_out = float(np.sqrt((residual**2).mean()))
-        if best is None or left_out < best.left_out:
-            coefficients = vt.T @ ((shrink / s)[:, None] * projected) / scale[:, None]
-            best = _Fit(coefficients, ridge, left_out, float(shrink.sum()))
-    assert best is not None
-    return best
+def _own(model: Any, X: np.ndarray, Y: np.ndarray, hull: Hull, variables: Any, seed: int) -> Ensemble | Given:
+    """The user's model: a learner, several functions, or one."""
+    if hasattr(model, "fit"):
 
+        def learn(X: np.ndarray, Y: np.ndarray, halves: Sequence[np.ndarray]) -> list[Callable[[Array], Array]]:
+            fitted = [model.fit(X[half], Y[half]) for half in halves]
+            if not all(callable(function) for function in fitted):
+                raise IsotropyError(
+                    f"`model.fit(X, Y)` must return a function of one point that JAX can trace. Got "
+                    f"{type(fitted[0]).__name__}: wrap it so that it does."
+                )
+            return fitted
 
-def _solve(features: np.ndarray, Y: np.ndarray, ridge: float) -> np.ndarray:
-    scale, (u, s, vt) = _decompose(features)
-    return vt.T @ ((s / (s**2 + ridge))[:, None] * (u.T @ Y)) / scale[:, None]
-
-
-def _decompose(features: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Column scales and the SVD of the scaled features, divided by its largest value and cut at rounding."""
-    scale = np.sqrt((features**2).sum(axis=0))
-    scale[scale == 0] = 1.0
-    u, s, vt = np.linalg.svd(features / scale, full_matrices=False)
-    kept = s > np.finfo(np.float64).eps * max(features.shape) * s[0]
-    top = s[0] if s[0] > 0 else 1.0
-    return scale * top, (u[:, kept], s[kept] / top, vt[kept])
+        return Ensemble.of(learn, X, Y, seed=seed)
+    functions = list(model) if isinstance(model, list | tuple) else [model]
+    if not functions or not all(callable(function) for function in functions):
+        raise IsotropyError(
+            f"`model` must be a function of one point, a list of them, or have `fit(X, Y)` that returns one. Got "
+            f"{type(model).__name__}."
+        )
+    if len(functions) > 1:
+        return Ensemble.given(functions, X, Y)
+    left = Y - evaluate(functions[0], X).reshape(Y.shape)
+    return Given(functions[0], left, polynomials(X, left, hull, variables=variables))

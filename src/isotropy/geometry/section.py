@@ -41,7 +41,7 @@ def value_shape(model: Any, action: Action, dtype: Any) -> tuple[tuple[int, ...]
             out = jax.eval_shape(lambda x: model(x), point)
         except TRACING as reason:
             raise IsotropyError(
-                f"`model` could not be evaluated by JAX at one point of shape ({m},): {_first_line(reason)} "
+                f"`model` could not be evaluated by JAX at one point of shape ({m},): {first_line(reason)} "
                 f"Write it with `jax.numpy` for one point (no batch axis), taking the {m} inputs the candidates act on."
             ) from reason
     if not hasattr(out, "shape"):
@@ -59,7 +59,8 @@ def value_shape(model: Any, action: Action, dtype: Any) -> tuple[tuple[int, ...]
     return out.shape, np.dtype(out.dtype)
 
 
-def _first_line(reason: BaseException) -> str:
+def first_line(reason: BaseException) -> str:
+    """The first line of what an exception says, as a sentence."""
     text = str(reason).strip().splitlines()
     line = text[0] if text else type(reason).__name__
     return line if line.endswith((".", "!", "?")) else line + "."

@@ -205,6 +205,20 @@ def certified(
     return Decision(possible, gap, level, error, verdict, reason)
 
 
+def filled(sizes: Any, *, noise: float, size: int, scale: float) -> np.ndarray:
+    """Which of ``sizes``, spreads of points along axes, are more than errors of size ``noise`` make: (k,) booleans.
+
+    Along an axis that is no wider than `CONSISTENT` errors a fit sees the errors as much as the points. Without noise
+    only rounding is discounted, ``size`` and ``scale`` being those of `numerical_floor`.
+    """
+    return np.asarray(sizes) > max(CONSISTENT * noise, numerical_floor(np.float64, size, scale))
+
+
+def misfit_covered(misfit: float, moved: float) -> bool:
+    """Whether what a model misses, of size ``misfit``, is no more than `CONSISTENT` errors as its refits differ."""
+    return misfit <= CONSISTENT * moved
+
+
 def _many(count: int) -> str:
     return "1 singular value lies" if count == 1 else f"{count} singular values lie"
 
