@@ -22,14 +22,16 @@ from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
+from .groups.group import Group
 from .normalised import Normalised, View
 from .numerics import readable
 from .numerics.certify import Certificate
-from .numerics.closure import nearest_closed
+from .numerics.closure import nearest_closed, structure_in
 from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, zeros
 from .numerics.spectrum import Spectrum
+from .represented import represented
 from .results.discovery import Discovery, Unseen
-from .tangency import Tangency
+from .tangency import Tangency, clearest
 
 
 def discover(
@@ -38,6 +40,7 @@ def discover(
     samples: Any = None,
     *,
     components: Any = None,
+    group: Group | None = None,
     batch_size: int | None = None,
     tolerance: float = TOLERANCE,
     level: float = 0.05,
@@ -51,7 +54,8 @@ def discover(
     symmetry as a fraction of its action, exceeds ``tolerance`` (see `numerics.certify`; clouds, and problems too large
     for a certificate, are judged direction by direction, by the error of each). ``components`` are single group
     elements to try as well: matrices, pairs of matrices for inputs and outputs, or ``"signed permutations"`` for a
-    search; by default those that the action's group has.
+    search; by default those that the action's group has. ``group``, for a cloud, says which group is known to move the
+    set (SO(2), or compact and semisimple): the answer is then the nearest representation of it, with its type.
 
     Returns a `Discovery`. Raises `IsotropyError` for a model that JAX cannot differentiate or that gives NaN (with the
     sample), that ignores its input, whose shapes do not fit the action, and for too few samples to count on.
@@ -75,6 +79,11 @@ def discover(
         raise IsotropyError(
             f"{action} has no generators to find symmetries among: choose a group that moves points continuously."
         )
+    if group is not None and not (isinstance(group, Group) and isinstance(model, Cloud)):
+        raise IsotropyError(
+            f"`group` is a group that is known to move a cloud of points. Got {type(group).__name__} for a model of "
+            f"type {type(model).__name__}: pass the group's candidates in `action` instead."
+        )
     if isinstance(model, Data):
         if samples is not None:
             raise IsotropyError("`Data` brings its own samples: leave out the third argument.")
@@ -82,7 +91,7 @@ def discover(
     if isinstance(model, Cloud):
         if samples is not None:
             raise IsotropyError("`Cloud` is its own samples: leave out the third argument.")
-        return _from_cloud(model, action, components)
+        return _from_cloud(model, action, components, group)
     if not isinstance(samples, Samples):
         raise IsotropyError(
             f"`samples` are the points at which `model` is looked at. Got {type(samples).__name__}: "
@@ -146,13 +155,19 @@ def _from_view(view: View, components: Any, tolerance: float) -> Discovery:
     return _with_components(found, view, components)
 
 
-def _from_cloud(cloud: Cloud, action: Action, components: Any) -> Discovery:
+def _from_cloud(cloud: Cloud, action: Action, components: Any, group: Group | None) -> Discovery:
     """Discover on a set estimated from points: noise is how far its normals move between refits."""
     view = Tangency.of(cloud, action)
-    objection = cloud.objection
+    objection, count = cloud.objection, None
+    remarks: tuple[str, ...] = (f"cloud: {cloud.describe()}",)
     if objection:
         objection += ", and a set too large or too simple is more symmetric than the truth: take more points"
-    found = _from_refits(view, view.spectrum(), view.refits(), objection, (f"cloud: {cloud.describe()}",))
+        proposed = clearest(view)
+        if proposed is not None:
+            rival, count = proposed
+            view = Tangency.of(rival, action)
+            remarks += (f"proposal: the generators are the clearest of a rival set, {rival.describe()}",)
+    found = _from_refits(view, view.spectrum(), view.refits(), objection, remarks, group=group, count=count)
     return _with_components(found, view, components, objection=objection)
 
 
@@ -173,10 +188,13 @@ def _from_refits(
     *,
     tolerance: float = TOLERANCE,
     held: Certificate | None = None,
+    group: Group | None = None,
+    count: int | None = None,
 ) -> Discovery:
     """Discover on an estimate: ``refits`` are spectra of others, with the change of their rows as a standard error.
 
     A certificate, where there is one, says how many may be claimed; else each direction is judged by its own error.
+    ``count`` generators are proposed where an ``objection`` keeps any from being claimed.
     """
     noise = np.sqrt(np.mean([np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits], axis=0))
     floors = np.maximum(view.floors(full), CONSISTENT * noise)
@@ -185,11 +203,22 @@ def _from_refits(
     else:
         claim = {"claimed": held.dimension, "verdict": held.verdict, "reason": held.reason}
         decision = certified(full.values, floor=view.floors(full), noise=noise, **claim)
-    if objection and decision.nullity:
-        decision = replace(decision, verdict="cannot tell", reason=objection)
+    if objection and (decision.nullity or count):
+        nullity = decision.nullity if count is None else count
+        decision = replace(decision, nullity=nullity, verdict="cannot tell", reason=objection)
+    if group is not None and decision.nullity != group.algebra.dimension:
+        reason = (
+            f"the data leave {decision.nullity} generator(s) open where {group} has {group.algebra.dimension}; those "
+            f"shown are the nearest representation all the same"
+        )
+        decision = replace(decision, nullity=group.algebra.dimension, verdict="cannot tell", reason=reason)
     null = full.null_vectors(decision.nullity) @ view.seen / view.units
     turns = [_turn(null, again.null_vectors(decision.nullity) @ view.seen / view.units) for again, _ in refits]
     turn = float(np.sqrt(np.mean(np.square(turns))))
+    if group is not None and isinstance(view, Tangency):
+        directions, form = represented(view, full, group, turn=turn)
+        found = _answer(view, full, floors, decision, directions, turn=turn, exact=0.0, remarks=remarks)
+        return replace(found, representation=form)
     directions, exact = _closed(view, full, decision.nullity, turn)
     if held is not None and decision.verdict in ("certain", "supported") and not held.holds(directions):
         directions, exact = held.span[: decision.nullity], None
@@ -204,12 +233,7 @@ def _closed(
     matrices = view.action.matrices
     if matrices is None or len(view.hidden) or nullity < 2 or not nameable(turn):
         return directions, None
-    frame = np.tensordot(view.seen, matrices, 1).reshape(len(view.seen), -1)
-    stack = frame.reshape(len(frame), *matrices.shape[1:])
-    products = np.einsum("aij,bjk->abik", stack, stack, optimize=True)
-    products = (products - products.transpose(1, 0, 2, 3)).reshape(len(frame) ** 2, -1)
-    parts = [np.concatenate([values.real, values.imag], axis=1) for values in (frame + 0j, products + 0j)]
-    bracket = np.linalg.lstsq(parts[0].T, parts[1].T, rcond=None)[0].T.reshape((len(frame),) * 3)
+    bracket = structure_in(np.tensordot(view.seen, matrices, 1))
     kept = len(full.values) - nullity
     rows, left = nearest_closed(directions, full.vectors[:kept], full.values[:kept], bracket)
     units = view.seen / view.units

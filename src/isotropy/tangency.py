@@ -18,6 +18,7 @@ from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
 from .geometry.sample import Samples
 from .geometry.variety import Surface
+from .numerics.closure import structure_in, unclosed
 from .numerics.decide import CONSISTENT
 from .numerics.spectrum import Spectrum, dense
 
@@ -103,6 +104,34 @@ class Tangency:
     def _rows(self, surface: Surface) -> np.ndarray:
         normal = np.einsum("pij,pqj->pqi", surface.projectors, self.action.fields(surface.feet), optimize=True)
         return _flat(normal, np.sqrt(self.samples.weights)) @ self.seen.T
+
+
+def clearest(view: Tangency) -> tuple[Cloud, int] | None:
+    """The rival estimate of the set whose symmetries stand clearest, and how many: where the data settle on none.
+
+    Only sets to which nothing objects are asked. For each the spectrum is split where it falls most. What the gap
+    leaves open (its inverse) and the part of brackets that leaves the span are two measures of the error of a span, and
+    their sum is least. It is a choice by the answer, so that nothing may be claimed of it. None where all are refused.
+    """
+    matrices = view.action.matrices
+    bracket = None if matrices is None else structure_in(np.tensordot(view.seen, matrices, 1))
+    best: tuple[float, tuple[Cloud, int] | None] = (np.inf, None)
+    for rival in view.cloud.rivals:
+        # One quadric has the symmetries of quadrics: a set that the points do not fill stands clear without merit.
+        if rival.objection:
+            continue
+        full = dense(view._rows(rival.surface))
+        values = np.maximum(full.values, rival.rounding)
+        if len(values) < 2:
+            break
+        kept = 1 + int(np.argmax(values[:-1] / values[1:]))
+        open_ = values[kept] / values[kept - 1]
+        rows = full.vectors
+        if bracket is not None:
+            open_ += unclosed(rows[kept:], rows[:kept], bracket)
+        if open_ < best[0]:
+            best = (float(open_), (rival, len(values) - kept))
+    return best[1]
 
 
 def _flat(fields: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -50,6 +51,9 @@ SIMPLER = 1.2
 
 STEADY = 0.25
 """Unsteadiness above which a model is no model: its normals from two halves of the points hardly agree."""
+
+PLAUSIBLE = 1.3
+"""Sets whose held-out distance is within this factor of the least are asked for their symmetries where none is sure."""
 
 WORSE = 3.0
 """Counts of polynomials are tried until the distance is this many times that of the best."""
@@ -218,6 +222,23 @@ class Cloud:
             )
         return ""
 
+    @cached_property
+    def rivals(self) -> tuple[Cloud, ...]:
+        """The same points on each set that lies nearly as near to them as the nearest does, of any dimension."""
+        nearest = max(min(model.distance for _, model in self._tried), self._floor)
+        near = [pair for pair in self._tried if pair[1].distance <= PLAUSIBLE * nearest]
+        return tuple(self._with(codimension, model) for codimension, model in near)
+
+    def _with(self, codimension: int, model: _Model) -> Cloud:
+        """This cloud with another estimate of the set."""
+        other = copy(self)
+        for name in ("base", "surface", "refits", "weights", "explained", "filled", "rivals", "_factors"):
+            other.__dict__.pop(name, None)
+        other.codimension, other.model, other.noise = codimension, model, model.distance
+        if model.degree and model.degree == self.model.degree:
+            other.__dict__["_factors"] = self._factors
+        return other
+
     def describe(self) -> str:
         """The set in words."""
         how = (
@@ -339,6 +360,7 @@ class Cloud:
     def _choose(self, halves: tuple[np.ndarray, np.ndarray]) -> tuple[int, _Model]:
         """The number of normal directions and the model for them."""
         ways = self._models(halves)
+        self._tried = [(c, model) for way in ways for c, models in way.items() for model in models]
         known = [self._elbow({c: _best(models, self._floor) for c, models in way.items()}) for way in ways]
         found = [(codimension, jump) for codimension, jump in known if codimension]
         if not found:

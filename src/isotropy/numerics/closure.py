@@ -9,6 +9,29 @@ STEPS = 12
 """Gauss-Newton steps; the convergence is quadratic, so a few decide."""
 
 
+def structure_in(frame: Float[np.ndarray, "s n n"]) -> Float[np.ndarray, "s s s"]:
+    """``b[i, j, l]`` with ``[f_i, f_j] = sum_l b[i, j, l] f_l`` for matrices that span an algebra, by least squares."""
+    s = len(frame)
+    products = np.einsum("aij,bjk->abik", frame, frame, optimize=True)
+    products = (products - products.transpose(1, 0, 2, 3)).reshape(s * s, -1)
+    flat = frame.reshape(s, -1)
+    parts = [np.concatenate([values.real, values.imag], axis=1) for values in (flat + 0j, products + 0j)]
+    return np.linalg.lstsq(parts[0].T, parts[1].T, rcond=None)[0].T.reshape(s, s, s)
+
+
+def unclosed(
+    rows: Float[np.ndarray, "d s"], others: Float[np.ndarray, "k s"], bracket: Float[np.ndarray, "s s s"]
+) -> float:
+    """The size of the brackets of ``rows`` that leaves their span, relative to all of them.
+
+    Where rows commute their brackets are noise: those of a random span of this dimension then say what is small.
+    """
+    d, k = len(rows), len(others)
+    scale = float(np.linalg.norm(np.einsum("ai,bj,ijl->abl", rows, rows, bracket, optimize=True)))
+    scale = max(scale, float(np.linalg.norm(bracket)) * d / max(d + k, 1))
+    return float(np.linalg.norm(outside(rows, others, bracket))) / scale if scale else 0.0
+
+
 def outside(
     rows: Float[np.ndarray, "d s"], others: Float[np.ndarray, "k s"], bracket: Float[np.ndarray, "s s s"]
 ) -> Float[np.ndarray, "d d k"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,23 @@ class Element:
 
 
 @dataclass(frozen=True)
+class Representation:
+    """How a group given beforehand acts: ``matrices`` (d, n, n) obey its structure constants in its own basis.
+
+    ``type`` is the sum of irreducibles in words: ``V3 + V5`` for dimensions 3 and 5, ``V2(1) + V2(2)`` for planes that
+    a circle turns once and twice. ``angle`` is that to the generators as found, in degrees.
+    """
+
+    group: str
+    type: str
+    matrices: np.ndarray
+    angle: float
+
+    def __str__(self) -> str:
+        return f"representation of {self.group}: {self.type}, {self.angle:.2g} degrees from the generators as found"
+
+
+@dataclass(frozen=True)
 class Discovery:
     """The symmetries found among q candidate generators.
 
@@ -90,6 +107,7 @@ class Discovery:
     action; ``bounds`` (d,) are upper confidence bounds on them, where the data allow a certificate, else None;
     ``noise`` the relative error of the coefficients.
 
+    ``representation`` is that of a group given beforehand, where one was; the generators are then its own.
     ``components`` are the single group elements that were tried, printed where the caller asked for them.
     ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
     ``scaling_power`` is p where the span holds x -> s x, u -> s^p u. ``closure`` is the relative size of brackets that
@@ -117,6 +135,7 @@ class Discovery:
     bounds: Float[np.ndarray, " d"] | None = None
     remarks: tuple[str, ...] = ()
     components: tuple[Element, ...] = ()
+    representation: Representation | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -144,6 +163,8 @@ class Discovery:
         if self.unseen.dimension:
             shown = "; ".join(self.unseen.text[:4]) + ("; …" if self.unseen.dimension > 4 else "")
             lines.append(f"unseen on these samples: {self.unseen.dimension} direction(s): {shown}")
+        if self.representation is not None:
+            lines.append(f"{self.representation}")
         if self.decision.verdict == "cannot tell":
             lines.append(f"cannot tell: {self.decision.reason}")
         if self.settings.get("components") == "given":
@@ -197,6 +218,7 @@ class Discovery:
             "bounds": self.bounds,
             "remarks": list(self.remarks),
             "components": [element.to_dict() for element in self.components],
+            "representation": None if self.representation is None else asdict(self.representation),
             "settings": self.settings,
         }
 
@@ -224,6 +246,7 @@ class Discovery:
             bounds=None if record.get("bounds") is None else np.asarray(record["bounds"]),
             remarks=tuple(record["remarks"]),
             components=tuple(Element.from_dict(entry) for entry in record.get("components", ())),
+            representation=_representation(record.get("representation")),
             settings=record["settings"],
         )
 
@@ -235,3 +258,7 @@ class Discovery:
     def load(cls, path: str | Path) -> Discovery:
         """Read what `save` wrote."""
         return cls.from_dict(store.load(path, "discovery"))
+
+
+def _representation(record: dict[str, Any] | None) -> Representation | None:
+    return None if record is None else Representation(**{**record, "matrices": np.asarray(record["matrices"])})
