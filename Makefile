@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-all lint docs docs-serve bench bench-emlp bench-calibration wheel clean
+.PHONY: help demo test test-all lint docs docs-serve bench bench-emlp bench-calibration paper paper-full wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,15 @@ bench-emlp: $(VENV)/installed-test  ## equivariant maps against EMLP, which gets
 	.venv-emlp/bin/python -m pip --disable-pip-version-check install --quiet emlp==1.0.3 six objax 'jax<=0.9.2'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/hom_vs_emlp.py --emlp-python .venv-emlp/bin/python
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/emlp_step.py --emlp-python .venv-emlp/bin/python
+
+PUBLISHED ?=
+PAPER := OMP_NUM_THREADS=1 $(BIN)/python examples/paper
+
+paper: $(VENV)/installed  ## the paper's recovery figure, small sizes: minutes (PUBLISHED=FOLDER compares with the authors' tables)
+	$(PAPER)/recovery.py $(if $(PUBLISHED),--published $(PUBLISHED))
+
+paper-full: $(VENV)/installed  ## all 1680 instances: hours; goes on where it stopped
+	$(PAPER)/recovery.py --full $(if $(PUBLISHED),--published $(PUBLISHED))
 
 wheel: $(VENV)/installed-test  ## the wheel, into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

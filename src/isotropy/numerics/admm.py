@@ -84,9 +84,12 @@ class Splitting:
         tolerance: float,
         iterations: int,
         start: State | None = None,
-        watch: Callable[[int, Certificate], None] | None = None,
+        enough: Callable[[np.ndarray, Certificate], bool] | None = None,
     ) -> Outcome:
-        """Run until the relative duality gap is at most ``tolerance`` or ``iterations`` steps are done."""
+        """Run until the relative duality gap is at most ``tolerance`` or ``iterations`` steps are done.
+
+        ``enough`` sees coefficients and certificate at every check; where it says so the run counts as converged.
+        """
         sizes, step, loss = self.sizes, self.step, self.loss
         shrink = [term.shrinkage() for term in terms]
         weight = max((t.weight * s for t, s in zip(terms, sizes, strict=True)), default=1.0)
@@ -139,9 +142,10 @@ class Splitting:
                 found = certify(loss, terms, w, duals)
                 if best is None or found.gap < best[0].gap:
                     best = (found, w)
-                if watch is not None:
-                    watch(count, found)
-                if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor):
+                if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor) or (
+                    enough is not None and enough(w, found)
+                ):
+                    best = (found, w)
                     converged = True
                     break
             ranks = [s.rank for s in shrink if isinstance(s, prox.SingularShrinkage)]

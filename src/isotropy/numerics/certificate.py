@@ -32,6 +32,12 @@ class Certificate:
         """The duality gap, never negative."""
         return max(self.value - self.bound, 0.0)
 
+    @property
+    def relative_gap(self) -> float:
+        """The gap over the value (zero over zero is zero)."""
+        scale = max(abs(self.value), abs(self.bound))
+        return self.gap / scale if scale > 0 else 0.0
+
 
 def certify(loss: Loss, terms: Sequence[Term], w: np.ndarray, duals: Sequence[np.ndarray]) -> Certificate:
     """The duality gap at coefficients ``w`` (f, c) with a proposed dual point, one array for each term.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,7 @@ class Solution:
     @property
     def relative_gap(self) -> float:
         """The gap over the value (zero over zero is zero)."""
-        scale = max(abs(self.certificate.value), abs(self.certificate.bound))
-        return self.gap / scale if scale > 0 else 0.0
+        return self.certificate.relative_gap
 
 
 class Family:
@@ -125,10 +124,12 @@ class Family:
         tolerance: float = TOLERANCE,
         iterations: int = ITERATIONS,
         start: State | None = None,
+        enough: Callable[[np.ndarray, Certificate], bool] | None = None,
         warn: bool = True,
     ) -> Solution:
         """The minimiser at one strength, to a relative duality gap of ``tolerance``.
 
+        ``enough``, asked now and then with coefficients (f, c) and their certificate, may end it sooner.
         Without convergence the best coefficients found come back, with an `IsotropyWarning` that states the gap.
         """
         strength = checked_weight(strength, "strength")
@@ -139,15 +140,15 @@ class Family:
                 w = loss.minimise()
                 return Solution(w, strength, certify(loss, [], w, []), 0, True)
             if not isinstance(loss, Interpolation):
-                w, enough, dual = self._symmetric()
-                if strength >= enough:
+                w, limit, dual = self._symmetric()
+                if strength >= limit:
                     return Solution(w, strength, certify(loss, [nuclear], w, [dual]), 0, True)
         terms: list[Term] = ([nuclear] if strength > 0 else []) + self._others
         splitting = self._splittings.get(strength > 0)
         if splitting is None:
             grams = ([self._gram] if strength > 0 else []) + [term.gram() for term in self._others]
             splitting = self._splittings[strength > 0] = Splitting(loss, grams)
-        found = splitting.solve(terms, tolerance=tolerance, iterations=iterations, start=start)
+        found = splitting.solve(terms, tolerance=tolerance, iterations=iterations, start=start, enough=enough)
         answer = Solution(
             found.coefficients, strength, found.certificate, found.iterations, found.converged, found.state
         )
