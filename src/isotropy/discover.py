@@ -55,7 +55,8 @@ def discover(
     for a certificate, are judged direction by direction, by the error of each). ``components`` are single group
     elements to try as well: matrices, pairs of matrices for inputs and outputs, or ``"signed permutations"`` for a
     search; by default those that the action's group has. ``group``, for a cloud, says which group is known to move the
-    set (SO(2), or compact and semisimple): the answer is then the nearest representation of it, with its type.
+    set (SO(2), or compact and semisimple): the answer is then the nearest representation of it, with its type. With a
+    `fields.FieldAction`, ``model`` takes fields to fields and ``samples`` are fields, (k, *shape, n).
 
     Returns a `Discovery`. Raises `IsotropyError` for a model that JAX cannot differentiate or that gives NaN (with the
     sample), that ignores its input, whose shapes do not fit the action, and for too few samples to count on.
