@@ -1,4 +1,4 @@
-"""Solutions of heat, Burgers and KdV on grids: exact ones, and KdV by a short pseudo-spectral solver.
+"""Solutions of heat, wave, Burgers and KdV on grids: exact ones, and KdV by a short pseudo-spectral solver.
 
 Each function returns a grid ``{"t": ..., "x": ...}`` and fields (runs, t, x), periodic in x.
 """
@@ -29,6 +29,16 @@ def heat(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
     t, x = np.linspace(0.1, 1.1, TIMES), np.linspace(0, 2 * np.pi, PLACES, endpoint=False)
     size, phase = _modes(seed, 5, 0.1)
     return {"t": t, "x": x}, 0.3 + _heat(t, x, size, phase)
+
+
+def wave(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """u_tt = u_xx: waves that run left and right."""
+    t, x = np.linspace(0, 2, TIMES), np.linspace(0, 2 * np.pi, PLACES, endpoint=False)
+    u = np.zeros((RUNS, TIMES, PLACES))
+    for sign in (1, -1):
+        size, phase = _modes(2 * seed + (sign > 0), 4, 0.3)
+        u += np.stack([_heat(np.zeros(1), x + sign * now, size, phase)[:, 0] for now in t], axis=1)
+    return {"t": t, "x": x}, u
 
 
 def burgers(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -52,7 +52,7 @@ def symmetries_from(
     """Find the equation, then its symmetries, with the error that noise gives to both."""
     heads = _leading(jets, leading)
     everything = data.jets(jets)
-    places, space = _dictionary(jets, heads, terms, len(everything))
+    places, space = dictionary(jets, heads, terms, len(everything))
     law = Relations(jets, tuple(fit(data, everything, head, places, space) for head in heads))
     redrawn = [data.jets(jets, seed=seed + 1 + k) for k in range(REDRAWN)]
     again = [_refit(law, data, points, whole=False) for points in redrawn]
@@ -118,9 +118,7 @@ def _leading(jets: JetSpace, leading: str | Sequence[str] | None) -> list[int]:
     return places
 
 
-def _dictionary(
-    jets: JetSpace, heads: Sequence[int], terms: Space | None, points: int
-) -> tuple[tuple[int, ...], Space]:
+def dictionary(jets: JetSpace, heads: Sequence[int], terms: Space | None, points: int) -> tuple[tuple[int, ...], Space]:
     """The jet coordinates that terms are made of, and the space of terms."""
     n, m = len(jets.independent), len(jets.dependent)
     if terms is None:

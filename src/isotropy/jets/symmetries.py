@@ -59,6 +59,12 @@ def symmetries_of(
     whose equations have integrability conditions before. Dependent equations and squares are refused; a missing
     condition is not noticed. Only what is in the candidates can be found.
 
+    From solutions alone: ``equation`` is a `FieldData`. Then the ``leading`` derivative of each dependent variable (by
+    default the first along the first axis) is found as a sum of few functions in ``terms``, a space in jet coordinates,
+    by default products of two of the lower derivatives up to ``order`` (2). The answer holds the ``equation`` found. A
+    claim needs that the equation explains the data to within the noise, and that no term dropped could hide a defect
+    larger than ``tolerance``; otherwise the verdict is ``cannot tell``.
+
     Returns a `PointSymmetries`, a `Discovery` that tells superposition apart. Raises `IsotropyError` for names that the
     jet does not have, an equation without derivatives, and one on which no points are found.
 
