@@ -68,7 +68,7 @@ def test_heat_tells_superposition_apart():
     [
         (lambda j: j.y_xx, LINE, 2, 8, 2, "sl(3,R)"),
         (burgers, PLANE, 2, 5, 0, "saff(2)"),
-        (lambda j: j.u_t + j.u * j.u_x + j.u_xxx, PLANE, 1, 4, 0, "4-dimensional, solvable, derived dimension 3"),
+        (lambda j: j.u_t + j.u * j.u_x + j.u_xxx, PLANE, 1, 4, 0, "heisenberg(1)⋊R(3:−2)"),
         (lambda j: j.u_tt - j.u_xx, PLANE, 2, 12, 5, "so(2,2)+R"),
         (
             schroedinger,
@@ -76,7 +76,7 @@ def test_heat_tells_superposition_apart():
             2,
             5,
             0,
-            "5-dimensional, solvable, derived dimension 4",
+            "bargmann(1)⋊R(1:−2)",
         ),
         (lambda j: j.y_xxx + j.y * j.y_xx / 2, LINE, 2, 2, 0, "aff(1)"),
     ],

@@ -31,7 +31,8 @@ def identify(structure_constants: Any, matrices: Any = None, *, noise: float = 0
 
     Named are: every algebra of dimension at most three (Bianchi's types), R^k, direct sums of simple algebras by real
     form, gl(n,R), gl(n,C), u(p,q), se(n), iso(p,q), sim(n), aff(n), saff(n), isp(2n,R), heisenberg(n), galilei(n),
-    bargmann(n) and carroll(n) for n >= 3, schrodinger(1), jacobi(n), and direct sums of all these. Everything else is
+    bargmann(n) and carroll(n) for n >= 3, schrodinger(1), jacobi(n), heisenberg(1) and bargmann(1) with a dilation of
+    distinct rational weights, and direct sums of all these. Everything else is
     described: "5-dimensional, solvable, derived dimension 3". A name is given only where the conditions that were
     checked prove the isomorphism. Of isomorphic names one is canonical: so(p,q) with p <= q, except that the split
     algebras are sl(2,R), sl(4,R) and sp(4,R); the others are aliases.

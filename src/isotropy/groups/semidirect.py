@@ -10,6 +10,7 @@ import numpy as np
 
 from . import structure
 from .realform import Names
+from .solvable import dilation_names
 
 
 def semidirect_names(c: np.ndarray, floor: float) -> Names | None:
@@ -23,7 +24,7 @@ def semidirect_names(c: np.ndarray, floor: float) -> Names | None:
         return affine_names(c, floor, radical, nil)
     if len(nil) == len(radical):
         return kinematic_names(c, floor, radical)
-    return None
+    return dilation_names(c, floor, nil) if len(radical) == q else None
 
 
 def heisenberg_names(c: np.ndarray, floor: float) -> Names | None:

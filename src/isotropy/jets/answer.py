@@ -10,9 +10,8 @@ from jaxtyping import Float
 
 from .. import version
 from ..geometry.action import Action
-from ..geometry.motion import VectorFields
 from ..numerics import readable
-from ..numerics.decide import Decision, nameable
+from ..numerics.decide import CLEAR, Decision, nameable
 from ..numerics.spectrum import Spectrum
 from ..results.discovery import Unseen
 from ..results.point_symmetries import PointSymmetries
@@ -22,19 +21,22 @@ from .tangency import JetTangency
 
 def answer(
     view: JetTangency,
-    candidates: VectorFields,
     full: Spectrum,
     floors: Float[np.ndarray, " s"],
     decision: Decision,
     *,
     turn: float,
+    leak: float,
     linear: bool,
     remarks: tuple[str, ...] = (),
     equation: str = "",
     settings: dict[str, Any],
 ) -> PointSymmetries:
-    """The answer from ``full``, the spectrum of the operator, whose null space is known to an angle ``turn``."""
-    action, units = view.action, view.units
+    """The answer from ``full``, the spectrum of the operator.
+
+    Its null space is known to an angle ``turn``, and is that of the law that it was computed with to ``leak``.
+    """
+    candidates, action, units = view.candidates, view.action, view.units
     independent = len(view.space.independent)
     base = np.asarray(view.points[:, : len(view.space.base)])
     rounding = float(np.finfo(np.float64).eps) * action.dimension
@@ -44,13 +46,9 @@ def answer(
     parts = Parts.of(candidates, null, base, independent=independent, units=units)
     found = np.concatenate([_basis(action, part, noise if sure else None, units) for part in _both(parts)])
     extra = len(parts.superposition)
-    algebra, divided = algebra_of(
-        candidates,
-        Parts(found[: len(found) - extra], found[len(found) - extra :]),
-        base,
-        independent=independent,
-        noise=noise,
-    )
+    # The null space is that of one law, whose symmetries close to rounding, however uncertain the law itself is.
+    structure = max(CLEAR * rounding, leak)
+    algebra, divided = algebra_of(candidates, parts, base, independent=independent, noise=structure)
     if algebra.algebra is None and decision.nullity:
         decision = replace(decision, verdict="cannot tell", reason=algebra.reason)
     if extra:

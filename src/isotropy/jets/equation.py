@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 
 from ..errors import IsotropyError
 from ..geometry.sample import Samples
-from ..numerics.decide import numerical_floor
 from .coordinates import HIGHEST, Jet, JetSpace
 
 STEPS = 40
@@ -91,14 +90,6 @@ class Equation:
     @cached_property
     def _compiled(self) -> Callable[[Array], tuple[Array, Array]]:
         return jax.jit(jax.vmap(lambda z: (self.value(z), jax.jacfwd(self.value)(z))))
-
-    def is_linear(self, points: Float[np.ndarray, "p N"]) -> bool:
-        """Whether the derivatives along u and its derivatives depend on x alone, at these points."""
-        n = len(self.space.independent)
-        other = np.concatenate([points[:, :n], np.roll(points[:, n:], 1, axis=0)], axis=1)
-        first, second = (self.linearised(place)[1][:, :, n:] for place in (points, other))
-        floor = numerical_floor(np.float64, self.space.dimension, float(np.abs(first).max(initial=0.0)))
-        return bool(np.abs(first - second).max(initial=0.0) <= floor)
 
     def points(self, count: int, *, seed: int, samples: Samples | None = None) -> Float[np.ndarray, "p N"]:
         """Points on the equation: x and u standard normal or from ``samples``, derivatives normal, then Newton.

@@ -10,12 +10,15 @@ from ..errors import IsotropyError
 from ..geometry.motion import VectorFields
 from ..geometry.polynomial import Polynomials
 from ..geometry.sample import Samples
-from ..numerics.decide import decide, zeros
+from ..geometry.space import Space
+from ..numerics.decide import TOLERANCE, decide, zeros
 from ..results.point_symmetries import PointSymmetries
 from .answer import answer
 from .coordinates import JetSpace
 from .equation import Equation
-from .tangency import JetTangency
+from .field import FieldData
+from .found import symmetries_from
+from .tangency import JetTangency, is_linear
 
 OVERSAMPLING = 2
 """Equations at points of the jet space for each candidate: half of them must give the same rank."""
@@ -25,14 +28,17 @@ FEWEST = 50
 
 
 def symmetries_of(
-    equation: Callable[[Any], Any],
+    equation: Callable[[Any], Any] | FieldData,
     *,
-    independent: str | Sequence[str],
-    dependent: str | Sequence[str],
+    independent: str | Sequence[str] | None = None,
+    dependent: str | Sequence[str] | None = None,
     order: int | None = None,
     degree: int | None = None,
     candidates: VectorFields | None = None,
     samples: Samples | None = None,
+    leading: str | Sequence[str] | None = None,
+    terms: Space | None = None,
+    tolerance: float = TOLERANCE,
     count: int | None = None,
     seed: int = 0,
 ) -> PointSymmetries:
@@ -53,6 +59,12 @@ def symmetries_of(
     whose equations have integrability conditions before. Dependent equations and squares are refused; a missing
     condition is not noticed. Only what is in the candidates can be found.
 
+    From solutions alone: ``equation`` is a `FieldData`. Then the ``leading`` derivative of each dependent variable (by
+    default the first along the first axis) is found as a sum of few functions in ``terms``, a space in jet coordinates,
+    by default products of two of the lower derivatives up to ``order`` (2). The answer holds the ``equation`` found. A
+    claim needs that the equation explains the data to within the noise, and that no term dropped could hide a defect
+    larger than ``tolerance``; otherwise the verdict is ``cannot tell``.
+
     Returns a `PointSymmetries`, a `Discovery` that tells superposition apart. Raises `IsotropyError` for names that the
     jet does not have, an equation without derivatives, and one on which no points are found.
 
@@ -63,11 +75,29 @@ def symmetries_of(
     >>> found.dimension, found.name
     (8, 'sl(3,R)')
     """
+    if isinstance(equation, FieldData):
+        if independent is not None or dependent is not None or samples is not None:
+            raise IsotropyError("`FieldData` brings its own variables and samples: leave these arguments out.")
+        jets = JetSpace.of(equation.independent, equation.dependent, 2 if order is None else order)
+        return symmetries_from(
+            equation,
+            jets=jets,
+            fields=fields_on(jets, degree, candidates),
+            leading=leading,
+            terms=terms,
+            count=None if count is None else _count(count),
+            seed=seed,
+            tolerance=tolerance,
+        )
+    if leading is not None or terms is not None:
+        raise IsotropyError("`leading` and `terms` say which equation to look for in `FieldData`: leave them out here.")
     if not callable(equation):
         raise IsotropyError(
             f"`equation` must be a function of the jet, such as `lambda j: j.u_t - j.u_xx`. "
             f"Got {type(equation).__name__}."
         )
+    if independent is None or dependent is None:
+        raise IsotropyError("name the variables of the equation, as in `independent='t, x', dependent='u'`.")
     law = Equation.of(equation, independent=independent, dependent=dependent, order=order)
     fields = fields_on(law.space, degree, candidates)
     if samples is not None and (not isinstance(samples, Samples) or samples.dimension != len(law.space.base)):
@@ -91,7 +121,7 @@ def symmetries_of(
     kept = full.values[: len(full.values) - decision.nullity]
     turn = float(decision.floor / kept[-1]) if decision.nullity and len(kept) else 0.0
     settings = {"points": len(points), "order": law.space.order, "seed": seed, "equations": law.count}
-    return answer(view, fields, full, floors, decision, turn=turn, linear=law.is_linear(points), settings=settings)
+    return answer(view, full, floors, decision, turn=turn, leak=turn, linear=is_linear(law, points), settings=settings)
 
 
 def fields_on(space: JetSpace, degree: int | None, candidates: VectorFields | None) -> VectorFields:
