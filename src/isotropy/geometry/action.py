@@ -16,7 +16,7 @@ from ..groups.group import Group
 from ..groups.representation import Representation
 from . import wording
 from .component import Component, affine_component, affine_map
-from .fibre import Linear, Tensor
+from .fibre import Linear, Stack, Tensor
 from .motion import Affine, Flow, VectorFields, with_still
 from .space import Space, default_variables
 
@@ -82,7 +82,7 @@ class Action:
     def _build(
         self,
         motion: Affine | VectorFields | Flow,
-        fibre: Linear | Tensor,
+        fibre: Linear | Tensor | Stack,
         *,
         algebra: LieAlgebra | None,
         matrices: np.ndarray | None,
@@ -99,12 +99,12 @@ class Action:
         self.dimension = motion.dimension + (self.factor.dimension if self.factor else 0)
         self.algebra, self.matrices, self.components, self.text = algebra, matrices, components, text
         self.variables = motion.variables
-        self.outputs = _output_names(self.fibre_dimension, self.variables)
+        self.outputs = wording.output_names(self.fibre_dimension, self.variables)
         self.joint, self.time = joint, time
         self.splits_inputs_from_outputs = False
 
     @classmethod
-    def _make(cls, motion: Affine | VectorFields | Flow, fibre: Linear | Tensor, **details: Any) -> Action:
+    def _make(cls, motion: Affine | VectorFields | Flow, fibre: Linear | Tensor | Stack, **details: Any) -> Action:
         self = cls.__new__(cls)
         self._build(motion, fibre, **details)
         return self
@@ -195,8 +195,15 @@ class Action:
             matrices=matrices,
             components=parts,
             text=text,
-            time=_clock(motion.variables),
+            time=wording.clock(motion.variables),
         )
+
+    @classmethod
+    def hamiltonian(cls, candidates: Group | VectorFields) -> Action:
+        """Candidates acting on a function H and a Poisson tensor J together: values are H, then the entries of J."""
+        motion, algebra, matrices, _, name = _base(candidates)
+        fibre = Stack([Tensor(motion, upper=0, lower=0), Tensor(motion, upper=2, lower=0)])
+        return cls._make(motion, fibre, algebra=algebra, matrices=matrices, text=f"{name} on Hamiltonian systems")
 
     @classmethod
     def flow(
@@ -266,7 +273,8 @@ class Action:
             return affine_component(matrix, offset, values, np.zeros(len(values)))
         if isinstance(self.value_motion, Tensor):
             return _moved(self.value_motion, matrix, offset, time)
-        if not self.value_motion.matrices.any() and not self.value_motion.offsets.any():
+        values_move = self.value_motion
+        if isinstance(values_move, Linear) and not (values_move.matrices.any() or values_move.offsets.any()):
             still = np.eye(self.fibre_dimension)
             return affine_component(matrix, offset, still, np.zeros(len(still)))
         same = getattr(self, "domain", None) is not None and self.domain == self.codomain
@@ -290,7 +298,7 @@ class Action:
         copy.outputs = tuple(outputs) or self.outputs
         if isinstance(self.motion, Affine):
             copy.motion = Affine(self.motion.matrices, self.motion.offsets, variables=copy.variables)
-        copy.time = _clock(copy.variables) if self.time else ""
+        copy.time = wording.clock(copy.variables) if self.time else ""
         return copy
 
     def base(self, x: Float[Array, " m"]) -> Float[Array, "q m"]:
@@ -392,11 +400,6 @@ def _moved(fibre: Tensor, matrix: np.ndarray, offset: np.ndarray, time: float = 
     return Component(affine_map(matrix, offset), lambda value: untheta(value) * time, matrix, time)
 
 
-def _clock(variables: tuple[str, ...]) -> str:
-    """A name for time that no coordinate has."""
-    return next(word for word in ("t", "time", "clock") if word not in variables)
-
-
 def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
     a = np.zeros((0, 0, 0)) if first is None else first
     b = np.zeros((0, 0, 0)) if second is None else second
@@ -405,10 +408,3 @@ def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.n
     out[: len(a), :n, :n] = a
     out[len(a) :, n:, n:] = b
     return out
-
-
-def _output_names(count: int, variables: tuple[str, ...]) -> tuple[str, ...]:
-    short = ("u", "v", "w")
-    if count <= 3 and not set(short) & set(variables):
-        return short[:count]
-    return tuple(f"u{k}" for k in range(count))

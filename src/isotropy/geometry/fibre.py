@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -34,6 +35,21 @@ class Linear:
     def transformation(self, matrix: np.ndarray, offset: np.ndarray) -> Any:
         """The map of values ``u -> matrix u + offset``."""
         return lambda value: jnp.asarray(matrix, value.dtype) @ value + jnp.asarray(offset, value.dtype)
+
+
+class Stack:
+    """Several kinds of values over one base, flattened one after another: candidates are to leave all unchanged."""
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self.parts = tuple(parts)
+        self.sizes = [int(np.prod(part.shape, dtype=int)) for part in self.parts]
+        self.shape: tuple[int, ...] = (sum(self.sizes),)
+
+    def __call__(self, x: Float[Array, " m"], value: Float[Array, " n"]) -> Float[Array, "q n"]:
+        """The velocities of every part of the value."""
+        pieces = jnp.split(value, np.cumsum(self.sizes)[:-1])
+        moved = [part(x, piece.reshape(part.shape)) for part, piece in zip(self.parts, pieces, strict=True)]
+        return jnp.concatenate([block.reshape(len(block), -1) for block in moved], axis=1)
 
 
 class Tensor:

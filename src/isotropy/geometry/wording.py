@@ -83,3 +83,16 @@ def _parts(
 
 def _bracketed(name: str) -> str:
     return f"({name})" if " + " in name or " - " in name else name
+
+
+def clock(variables: tuple[str, ...]) -> str:
+    """A name for time that no coordinate has."""
+    return next(word for word in ("t", "time", "clock") if word not in variables)
+
+
+def output_names(count: int, variables: tuple[str, ...]) -> tuple[str, ...]:
+    """Names u, v, w of up to three outputs, or u0, u1, … of more or where these are taken."""
+    short = ("u", "v", "w")
+    if count <= 3 and not set(short) & set(variables):
+        return short[:count]
+    return tuple(f"u{k}" for k in range(count))

@@ -4,6 +4,7 @@ from .gate import Gated, Norm, Squash
 from .heads import Equivariant, Invariant
 from .linear import Linear
 from .mlp import MLP, Block, Residual
+from .neural_ode import NeuralODE
 from .normalise import LayerNorm
 from .points import PointSet
 from .product import Bilinear, Product
@@ -19,6 +20,7 @@ __all__ = [
     "Invariant",
     "LayerNorm",
     "Linear",
+    "NeuralODE",
     "Norm",
     "PointSet",
     "Product",
