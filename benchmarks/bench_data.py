@@ -4,8 +4,8 @@ O(5)-invariant regression (EMLP's task, 10,000 samples, candidates gl(5) on two 
 bodies (2000 pairs, candidates gl(8), truth one rotation). The peers are short versions of our own, written from their
 papers' descriptions in JAX and optax, and are told the number of generators, which we are not:
 
-- LieGG style (A. Moskalev, A. Sepliarskaia, I. Sosnovik, A. Smeulders, NeurIPS 2022): train a network, stack the products
-  of its gradients with its inputs, and take the last singular vectors.
+- LieGG style (A. Moskalev, A. Sepliarskaia, I. Sosnovik, A. Smeulders, NeurIPS 2022): train a network, stack
+  products of its gradients with its inputs, and take the last singular vectors.
 - LieGAN style (J. Yang, R. Walters, N. Dehmamy, R. Yu, ICML 2023): a generator of group elements against a
   discriminator of moved pairs from true ones, with their penalty against the identity.
 

@@ -48,7 +48,7 @@ PICTURE = HERE.parent / "docs" / "calibration_classes.svg"
 START, END = "<!-- classes: written by `make bench-calibration` -->", "<!-- end of classes -->"
 LEVEL = TOLERANCE = 0.05
 SHAPES, MISSES = ("smooth", "wavy"), (0, 1.1, 1.5, 3)
-RADIAL = list(product(SHAPES, MISSES, ((0.01, 300), (0.03, 1000), (0.1, 1000))))
+RADIAL = list(product(SHAPES, MISSES, ((0.01, 300), (0.03, 500), (0.1, 500))))
 NETWORKS = list(product(SHAPES, MISSES, ((0.01, 400),)))
 BATCH = {"radial": 60, "networks": 20}
 RIDGES = (0.0, *(10.0**k for k in range(-24, 1, 2)))

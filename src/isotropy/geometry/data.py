@@ -131,7 +131,8 @@ class Data:
                 f"`input_noise` must be one number >= 0, or one for each of the {X.shape[1]} columns of `X`. "
                 f"Got {input_noise!r}."
             )
-        self.hull = Hull.of(X, np.broadcast_to(noise, X.shape[1:]))
+        self.input_noise = np.broadcast_to(noise, X.shape[1:])
+        self.hull = Hull.of(X, self.input_noise)
         self.X = self.hull.project(X)
         if model is not None:
             chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
