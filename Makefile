@@ -37,6 +37,7 @@ bench: $(VENV)/installed-test  ## every benchmark: ratios on the terminal, JSON 
 
 bench-calibration: $(VENV)/installed-test  ## how often each rule invents a symmetry: adds what is missing, writes the docs' table
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_calibration.py --docs
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration_classes.py --docs
 
 bench-emlp: $(VENV)/installed-test  ## equivariant maps against EMLP, which gets a Python of its own
 	$(PYTHON) -m venv .venv-emlp

@@ -89,7 +89,8 @@ def certificate(
     ``seen`` are directions of unit action on the samples and ``row_scale`` the scale of each output. ``moved`` is the
     mean squared distance by which the operator moves between refits to parts of the data. Rows that depend on their
     neighbours move it by more than independent ones would: then the variance is raised by that factor, and nothing is
-    ``certain``, since the proof is for independent errors; nor is it where what is left of the data has a shape.
+    ``certain``, since the proof is for independent errors; nor is it where what is left of the data has a shape, or
+    where inputs err.
     None is returned for models that are not linear in their parameters, for features that depend on each other or
     outnumber the rows, for outputs that translations move (L is not linear in F then), and where candidates times
     parameters exceed `LARGEST`.
@@ -121,8 +122,9 @@ def certificate(
     variance = max(1.0, moved / expected) if expected > 0 else 1.0
     estimate = roots * (beta.ravel() @ axes)
     answer = certify(operator, estimate, covariance, variance, dof, tolerance=tolerance, level=level)
-    if answer.verdict == "certain" and (variance > DEPENDENT or data.structured):
-        reason = f"{answer.reason}; the errors are not independent, so that this is no proof"
+    if answer.verdict == "certain" and (variance > DEPENDENT or data.structured or data.input_noise.any()):
+        why = "inputs err as well" if data.input_noise.any() else "the errors are not independent"
+        reason = f"{answer.reason}; {why}, so that this is no proof"
         return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension, reason=reason)
     return answer
 

@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 from .. import validate
 from ..errors import IsotropyError, IsotropyWarning
 from ..numerics.decide import filled, misfit_covered
-from .network import LEAST, Ensemble, evaluate, networks
+from .network import LEAST, Ensemble, all_values, evaluate, networks
 from .polynomial import Polynomials
 from .regression import TIE, Regression, larger_polynomials, polynomials, radial
 from .restricted import Hull, Restricted
@@ -131,7 +131,8 @@ class Data:
                 f"`input_noise` must be one number >= 0, or one for each of the {X.shape[1]} columns of `X`. "
                 f"Got {input_noise!r}."
             )
-        self.hull = Hull.of(X, np.broadcast_to(noise, X.shape[1:]))
+        self.input_noise = np.broadcast_to(noise, X.shape[1:])
+        self.hull = Hull.of(X, self.input_noise)
         self.X = self.hull.project(X)
         if model is not None:
             chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
@@ -197,10 +198,18 @@ class Data:
     def _without_errors(self, fit: Regression) -> Regression:
         """Sets outputs that only errors move to zero, in ``Y`` and in a first fit, lest a candidate move them."""
         values = self.Y - fit.residuals
-        _, sizes, axes = np.linalg.svd(values, full_matrices=False)
         error = float(np.sqrt((fit.residuals**2).mean() * fit.effective / len(values)))
-        kept = filled(sizes / np.sqrt(len(values)), noise=error, size=max(values.shape), scale=np.linalg.norm(values))
-        onto = axes[kept].T @ axes[kept]
+        rounding = {"size": max(values.shape), "scale": float(np.linalg.norm(values))}
+
+        def moved(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            _, sizes, axes = np.linalg.svd(values, full_matrices=False)
+            return filled(sizes / np.sqrt(len(values)), noise=error, **rounding), axes
+
+        onto = np.eye(values.shape[1]) - self.hull.outside if values.shape[1] == self.X.shape[1] else None
+        # Outputs of a map lie on the set of its inputs, which must be the same set to the last digit.
+        if onto is None or moved(values - values @ onto)[0].any():
+            kept, axes = moved(values)
+            onto = axes[kept].T @ axes[kept]
         self.Y = self.Y @ onto
         parts = {"coefficients": fit.coefficients @ onto, "left_out": fit.left_out @ onto, "Y": self.Y}
         return Regression(**{name: parts.get(name, getattr(fit, name)) for name in fit.__dataclass_fields__})
@@ -338,5 +347,5 @@ def _own(model: Any, X: np.ndarray, Y: np.ndarray, hull: Hull, variables: Any, s
         )
     if len(functions) > 1:
         return Ensemble.given(functions, X, Y)
-    left = Y - evaluate(functions[0], X).reshape(Y.shape)
+    left = Y - all_values(functions, X, Y)[0]
     return Given(functions[0], left, polynomials(X, left, hull, variables=variables))

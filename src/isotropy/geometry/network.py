@@ -31,7 +31,7 @@ WIDTH, DEPTH = 64, 2
 
 RATE = 1e-2
 
-STEPS, BATCH, CHECKS = 3000, 200, 30
+STEPS, BATCH, CHECKS = 2000, 200, 20
 """Steps of Adam, samples in each, and how often the half left out is asked whether the network was ever better."""
 
 WATCHED = 1024
@@ -128,7 +128,7 @@ class Ensemble:
         """The functions that ``fit`` makes of halves of the data, given as lists of rows."""
         halves = half_samples(len(X), PAIRS, seed=seed)
         members = tuple(fit(X, Y, halves))
-        values = _all_values(members, X, Y)
+        values = all_values(members, X, Y)
         unseen = np.stack([~np.isin(np.arange(len(X)), half) for half in halves])
         left_out = Y - np.einsum("kp,kpn->pn", unseen / unseen.sum(axis=0), values)
         return cls(members, left_out, _spread(values))
@@ -138,7 +138,7 @@ class Ensemble:
         cls, members: Sequence[Callable[[Array], Array]], X: Float[np.ndarray, "p m"], Y: Float[np.ndarray, "p n"]
     ) -> Ensemble:
         """Functions that were fitted elsewhere, to parts of data that do not overlap."""
-        values = _all_values(members, X, Y)
+        values = all_values(members, X, Y)
         return cls(tuple(members), Y - values.mean(axis=0), _spread(values))
 
     @property
@@ -177,7 +177,7 @@ def networks(frame: np.ndarray, origin: np.ndarray, *, seed: int) -> Callable[..
         keys = jax.random.split(jax.random.key(seed), len(halves))
         members = _train(inside, outside, rows, others, keys)
         members = jax.tree.map(np.asarray, members)
-        static = _start(inside.shape[1], outside.shape[1], keys[0])
+        static = _start(inside.shape[1], outside.shape[1], WIDTH, keys[0])
         static = eqx.partition(static, eqx.is_inexact_array)[1]
         layers = [eqx.combine(jax.tree.map(lambda leaf, k=k: leaf[k], members), static) for k in range(len(halves))]
         return [Network(layer, entrance, centre, spread) for layer in layers]
@@ -185,8 +185,8 @@ def networks(frame: np.ndarray, origin: np.ndarray, *, seed: int) -> Callable[..
     return fit
 
 
-def _start(inputs: int, outputs: int, key: Array) -> eqx.nn.MLP:
-    return eqx.nn.MLP(inputs, outputs, WIDTH, DEPTH, jax.nn.silu, dtype=jnp.float32, key=key)
+def _start(inputs: int, outputs: int, width: int, key: Array) -> eqx.nn.MLP:
+    return eqx.nn.MLP(inputs, outputs, width, DEPTH, jax.nn.silu, dtype=jnp.float32, key=key)
 
 
 @jax.jit
@@ -195,19 +195,31 @@ def _train(inside: Array, outside: Array, rows: Array, others: Array, keys: Arra
     return jax.lax.map(lambda member: train_one(inside, outside, *member), (rows, others, keys))
 
 
-def train_one(inside: Array, outside: Array, rows: Array, others: Array, key: Array) -> Any:
+def train_one(
+    inside: Float[Array, "p k"],
+    outside: Float[Array, "p n"],
+    rows: Int[Array, " h"],
+    others: Int[Array, " o"],
+    key: Array,
+    *,
+    width: int = WIDTH,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    checks: int = CHECKS,
+) -> Any:
     """Adam with a cosine schedule on random batches of ``rows``, stopped early on ``others``; arrays alone."""
     first, key = jax.random.split(key)
-    arrays, static = eqx.partition(_start(inside.shape[1], outside.shape[1], first), eqx.is_inexact_array)
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
+    start = _start(inside.shape[1], outside.shape[1], width, first)
+    arrays, static = eqx.partition(start, eqx.is_inexact_array)
+    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, steps))
 
     def loss(arrays: Any, chosen: Array) -> Array:
         return jnp.mean((jax.vmap(eqx.combine(arrays, static))(inside[chosen]) - outside[chosen]) ** 2)
 
     def step(carry: Any, key: Array) -> Any:
         arrays, state = carry
-        batch = rows[jax.random.randint(key, (min(BATCH, len(rows)),), 0, len(rows))]
-        change, state = optimiser.update(jax.grad(loss)(arrays, batch), state, arrays)
+        chosen = rows[jax.random.randint(key, (min(batch, len(rows)),), 0, len(rows))]
+        change, state = optimiser.update(jax.grad(loss)(arrays, chosen), state, arrays)
         return (eqx.apply_updates(arrays, change), state), None
 
     def stretch(carry: Any, keys: Array) -> Any:
@@ -217,9 +229,9 @@ def train_one(inside: Array, outside: Array, rows: Array, others: Array, key: Ar
         best = jax.tree.map(partial(jnp.where, now < least), current[0], best)
         return (current, best, jnp.minimum(now, least)), None
 
-    keys = jax.random.split(key, (CHECKS, STEPS // CHECKS))
-    start = ((arrays, optimiser.init(arrays)), arrays, jnp.asarray(jnp.inf, jnp.float32))
-    (_, best, _), _ = jax.lax.scan(stretch, start, keys)
+    keys = jax.random.split(key, (checks, steps // checks))
+    begin = ((arrays, optimiser.init(arrays)), arrays, jnp.asarray(jnp.inf, jnp.float32))
+    (_, best, _), _ = jax.lax.scan(stretch, begin, keys)
     return best
 
 
@@ -240,7 +252,8 @@ def evaluate(function: Callable[[Array], Array], points: Float[np.ndarray, "p m"
             ) from reason
 
 
-def _all_values(members: Sequence[Any], X: np.ndarray, Y: np.ndarray) -> Float[np.ndarray, "k p n"]:
+def all_values(members: Sequence[Any], X: np.ndarray, Y: np.ndarray) -> Float[np.ndarray, "k p n"]:
+    """Functions of one point at the inputs. Raises `IsotropyError` for other shapes than ``Y`` has, and for NaN."""
     values = [evaluate(member, X) for member in members]
     for value in values:
         if value.size != Y.size:

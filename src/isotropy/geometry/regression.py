@@ -25,6 +25,9 @@ from .space import Space
 DEGREES = (1, 2, 3, 4, 5)
 """Degrees of the polynomials among which cross-validation chooses when no space is given."""
 
+HIGHEST = 8
+"""The degree up to which it goes on where the last one tried is clearly the best."""
+
 CENTRES = (16, 32, 64, 128, 256)
 """Numbers of radial functions among which it chooses. The one after the best is taken: see `radial`."""
 
@@ -142,9 +145,10 @@ def polynomials(
 ) -> Regression:
     """The polynomials of least left-out error, the lowest degree among near ties, with at most ``most`` features."""
     tried: list[Regression] = []
-    for degree in DEGREES:
+    for degree in range(DEGREES[0], HIGHEST + 1):
+        improving = len(tried) > 1 and TIE * tried[-1].error < min(fit.error for fit in tried[:-1])
         space = hull.polynomials(degree, variables)
-        if tried and space.dimension > min(LARGEST_SHARE * len(X), most):
+        if tried and (space.dimension > min(LARGEST_SHARE * len(X), most) or (degree > DEGREES[-1] and not improving)):
             break
         tried.append(Regression.of(space, X, Y))
     rounding = float(np.finfo(np.float64).eps) * len(X) * float(np.abs(Y).max(initial=0.0))
