@@ -39,6 +39,15 @@ bench-calibration: $(VENV)/installed-test  ## how often each rule invents a symm
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_calibration.py --docs
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration_classes.py --docs
 
+.PHONY: paper-pendulum paper-pendulum-full
+PENDULUM := OMP_NUM_THREADS=1 $(BIN)/python examples/paper/pendulum.py --figure out/paper/pendulum.svg
+
+paper-pendulum: $(VENV)/installed  ## the paper's double spring pendulum, small: minutes
+	$(PENDULUM)
+
+paper-pendulum-full: $(VENV)/installed  ## all of it, 10,000 steps on up to 500 trajectories: hours; goes on where it stopped
+	$(PENDULUM) --full --results out/paper/pendulum_full.json
+
 bench-emlp: $(VENV)/installed-test  ## equivariant maps against EMLP, which gets a Python of its own
 	$(PYTHON) -m venv .venv-emlp
 	.venv-emlp/bin/python -m pip --disable-pip-version-check install --quiet emlp==1.0.3 six objax 'jax<=0.9.2'

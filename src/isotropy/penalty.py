@@ -185,6 +185,30 @@ class Penalty:
             value = value + extra
         return value, PenaltyState(gram, root, size, shifts, state.count + 1)
 
+    def closest(
+        self,
+        model: Any,
+        state: PenaltyState,
+        count: int | Int[Array, ""],
+        points: Any = None,
+        *,
+        decay: float = 0.99,
+        floor: float = 1e-4,
+    ) -> tuple[Float[Array, ""], PenaltyState]:
+        """Half the squares of ``L[model]`` along the ``count`` directions that the model comes closest to keeping.
+
+        The directions are the last eigenvectors of the moving average, so they follow the model as it learns; the rest
+        of the algebra is left alone. A second stage: `update` proposes, a large multiple of this insists. ``count`` may
+        be a traced whole number, at least 0 and at most q.
+        """
+        rows = self.operator(model, points)
+        own = rows.T @ rows
+        gram = decay * state.gram + (1 - decay) * jax.lax.stop_gradient(own)
+        chosen = jnp.linalg.eigh(gram)[1] * (jnp.arange(self.dimension) < count)
+        root, size = whitening(gram, floor)
+        value = 0.5 * jnp.sum((rows @ jax.lax.stop_gradient(chosen)) ** 2)
+        return value, PenaltyState(gram, root, size, state.shifts, state.count + 1)
+
     def probe(
         self,
         model: Any,
