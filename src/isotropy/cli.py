@@ -205,13 +205,12 @@ def conserve(
         _check_velocities(names, given)
         advance()
         from . import dynamics
-        from .dynamics.conserve import TOLERANCE
 
         motions = dynamics.Trajectories(times, Z, id=labels, velocities=rates)
         advance()
         functions = _space(space or "polynomials(2)", names)
         assert functions is not None
-        laws = dynamics.conserve(motions, functions, tolerance=TOLERANCE if tolerance is None else tolerance)
+        laws = dynamics.conserve(motions, functions, tolerance=tolerance)
         advance()
         if report is not None:
             settings = _settings(space=space or "polynomials(2)", velocities=velocities, where=where)

@@ -14,6 +14,8 @@ from ..numerics.decide import SEPARATION, Decision
 from ..numerics.spectrum import TriangularFactor
 from ..results.laws import Laws
 from . import simplest
+from .integrated import TOLERANCE as OVER_RECORD
+from .integrated import integrated
 from .trajectories import Trajectories
 
 TOLERANCE = 1e-4
@@ -51,7 +53,13 @@ class Operators:
 
 
 def conserve(
-    trajectories: Trajectories, space: Space, *, tolerance: float = TOLERANCE, batch_size: int | None = None
+    trajectories: Trajectories,
+    space: Space,
+    *,
+    tolerance: float | None = None,
+    batch_size: int | None = None,
+    level: float = 0.05,
+    how: str | None = None,
 ) -> Laws:
     """The functions in ``space`` that stay constant along every one of the ``trajectories``.
 
@@ -64,6 +72,13 @@ def conserve(
     ``tolerance`` is the ratio up to which a quantity counts as conserved. Where the error of estimated velocities
     makes a larger ratio, that rules, and then only a clear gap decides. With n motions at most n laws can be told
     apart; the answer says when that limit was reached.
+
+    All this is for states that are known well (``how="rates"``). Where they were measured with noise, so that
+    velocities had to be smoothed, the law is sought in integrated form instead (``how="integrated"``): the drift of I
+    is then its standard deviation along a motion over the whole record, no velocity is used, and noise is taken off
+    (`isotropy.dynamics.halves`). ``level`` is the chance allowed to claim a function whose drift along these motions
+    exceeds ``tolerance``, every law has an upper bound on its drift, and the verdict is ``certain`` where the noise and
+    the drift together are below the tolerance. By default ``tolerance`` is 1e-4 for rates and 0.05 over records.
 
     Memory is that of one batch of ``batch_size`` samples; cost is one QR of (samples x dimension of the space).
 
@@ -86,6 +101,14 @@ def conserve(
             f"`space` has functions of {space.input_dimension} variables ({', '.join(space.variables)}), but the "
             f"states have {trajectories.dimension} coordinates: name one variable for each."
         )
+    if how not in (None, "rates", "integrated"):
+        raise IsotropyError(f"`how` must be 'rates', 'integrated' or None for a choice by the data. Got {how!r}.")
+    if how is None:
+        how = "integrated" if trajectories.noisy else "rates"
+    if tolerance is None:
+        tolerance = TOLERANCE if how == "rates" else OVER_RECORD
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 0.2:
+        raise IsotropyError(f"`level` must be a chance above 0 and below 0.2. Got {level!r}.")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
         raise IsotropyError(f"`tolerance` must be a number from 0 up to 1. Got {tolerance!r}.")
     if len(trajectories) <= space.dimension:
@@ -93,6 +116,12 @@ def conserve(
             f"{len(trajectories)} samples cannot show which of {space.dimension} functions are conserved: pass more "
             f"samples than functions, or a smaller space."
         )
+    if how == "integrated":
+        if trajectories.record is None:
+            raise IsotropyError(
+                "Laws in integrated form need states as they were measured: leave `velocities` out of the trajectories."
+            )
+        return integrated(trajectories.record, space, tolerance=float(tolerance), level=float(level))
     operators = measure(trajectories, space, batch_size)
     solved = pencil.solve(operators.drift, operators.spread, rows=operators.rows, scale=operators.size, cut=HARDLY)
     decision = _decide(solved, operators, tolerance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,22 @@ from ..geometry.data import Data
 from ..geometry.space import Space
 from . import velocity
 
+SEVERAL = 3
+"""Motions from which on they can be compared with one another."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was measured, sorted by motion and time: times (p,), states (p, m) and the motion (p,) of each row.
+
+    With ``positions`` the states are the first half of those of the trajectories, and the rest are their derivatives.
+    """
+
+    times: Float[np.ndarray, " p"]
+    states: Float[np.ndarray, "p m"]
+    index: Int[np.ndarray, " p"]
+    positions: bool = False
+
 
 class Trajectories:
     """States of one or several motions of the same system, sampled at times.
@@ -23,7 +40,9 @@ class Trajectories:
     (one motion when absent). Rows may come in any order; they are sorted by motion, in order of appearance, and time.
     ``velocities`` (p, m) are dZ/dt. When absent they are estimated motion by motion with a spline
     (`isotropy.dynamics.velocity` says which and how wrong), and the rows nearest to each end or gap, where a
-    derivative is least sure, are left out.
+    derivative is least sure, are left out. ``record`` keeps all rows as they were measured, for methods that take no
+    derivative; it is None where velocities were given. Where positions alone were measured and laws involve
+    velocities too, use `Trajectories.from_positions`.
 
     Raises `IsotropyError` for shapes that disagree, NaN, repeated times, or motions too short to differentiate.
 
@@ -41,6 +60,7 @@ class Trajectories:
     index: Int[np.ndarray, " p"]
     labels: tuple[Any, ...]
     source: str
+    record: Record | None
 
     def __init__(self, t: Any, Z: Any, *, id: Any = None, velocities: Any = None) -> None:
         states = validate.array(Z, "Z", ndim=2).astype(np.float64)
@@ -51,9 +71,10 @@ class Trajectories:
         if velocities is not None:
             given = validate.array(velocities, "velocities", shape=states.shape).astype(np.float64)[order]
             errors = np.zeros_like(given)
-            self.source = "velocities given"
+            self.source, self.record = "velocities given", None
         else:
             _refuse_repeats(times, index, self.labels)
+            self.record = Record(times, states, index)
             estimate = velocity.estimate(times, states, index, self.labels)
             if estimate.dropped:
                 warnings.warn(
@@ -70,8 +91,29 @@ class Trajectories:
         self.labels = tuple(self.labels[k] for k in present)
         self.times, self.states, self.index = times, states, index
         self.velocities, self.velocity_errors = given, errors
-        for array in (self.times, self.states, self.index, self.velocities, self.velocity_errors):
+        record = () if self.record is None else (self.record.times, self.record.states, self.record.index)
+        for array in (self.times, self.states, self.index, self.velocities, self.velocity_errors, *record):
             array.setflags(write=False)
+
+    @classmethod
+    def from_positions(cls, t: Any, X: Any, *, id: Any = None) -> Trajectories:
+        """Motions of which the positions ``X`` (p, m) alone were measured; a state is a position and its velocity.
+
+        Both velocities and accelerations are estimated; `conserve` estimates its own where there is noise.
+
+        >>> t = np.linspace(0, 6, 80)
+        >>> print(Trajectories.from_positions(t, np.cos(t)[:, None]))
+        1 trajectory, 64 samples of 2 coordinates, velocities estimated by interpolating splines of degree 7, from \
+positions
+        """
+        first = cls(t, X, id=id)
+        assert first.record is not None
+        states = np.concatenate([first.states, first.velocities], axis=1)
+        labels = np.asarray(first.labels, dtype=object)[first.index]
+        second = cls(first.times, states, id=None if first.labels == (None,) else labels)
+        second.record = Record(first.record.times, first.record.states, first.record.index, positions=True)
+        second.source += ", from positions"
+        return second
 
     @classmethod
     def from_field(cls, field: Callable[[np.ndarray], Any], points: Any) -> Trajectories:
@@ -93,6 +135,13 @@ class Trajectories:
     def count(self) -> int:
         """How many motions there are."""
         return len(self.labels)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether there are several motions, so noisy that velocities had to be smoothed, or of positions alone."""
+        if self.record is None or self.count < SEVERAL:
+            return False
+        return self.record.positions or "smoothing" in self.source
 
     @property
     def dimension(self) -> int:

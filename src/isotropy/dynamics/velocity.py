@@ -54,10 +54,10 @@ class Estimate:
 
 def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: tuple[Any, ...]) -> Estimate:
     """Velocities of motions sorted by ``index`` and time. Cost: a few banded solves per motion and coordinate."""
-    stretches = _stretches(times, index)
-    usable = [rows for rows in stretches if len(rows) >= SHORTEST]
+    parts = stretches(times, index)
+    usable = [rows for rows in parts if len(rows) >= SHORTEST]
     if not usable:
-        longest = max(stretches, key=len)
+        longest = max(parts, key=len)
         where = "" if labels == (None,) else f" (that of motion {labels[index[longest[0]]]!r})"
         raise IsotropyError(
             f"Velocities need at least {SHORTEST} samples without a gap. The longest stretch{where} has "
@@ -71,11 +71,11 @@ def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: t
     def miss(degree: int) -> float:
         return sum(_miss(times[rows], states[rows] / scale, degree) for rows in _some(usable))
 
-    misses = [miss(degree) for degree in degrees]
+    scores = [miss(degree) for degree in degrees]
     # Where each higher degree predicts better, the data are smooth as they are, and smoothing need not compete.
-    if len(degrees) == 1 or any(high >= low for high, low in pairwise(misses)):
-        degrees, misses = [*degrees, SMOOTHING], [*misses, miss(SMOOTHING)]
-    degree = degrees[int(np.argmin(misses))]
+    if len(degrees) == 1 or any(high >= low for high, low in pairwise(scores)):
+        degrees, scores = [*degrees, SMOOTHING], [*scores, miss(SMOOTHING)]
+    degree = degrees[int(np.argmin(scores))]
     kept = np.zeros(len(times), dtype=bool)
     velocities, errors = np.zeros_like(states), np.zeros_like(states)
     for rows in usable:
@@ -83,7 +83,7 @@ def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: t
         velocities[rows] = _fit(t, z, degree).derivative()(t)
         errors[rows] = velocities[rows] - _lesser(t, z, degree).derivative()(t)
         if degree != SMOOTHING:
-            errors[rows] += GAIN * _noise(t, z) / np.gradient(t)[:, None]
+            errors[rows] += GAIN * misses(t, z) / np.gradient(t)[:, None]
         trim = max(3, len(rows) // 20) if degree == SMOOTHING else (degree + 1) // 2
         kept[rows[trim:-trim]] = True
     method = "smoothing splines" if degree == SMOOTHING else f"interpolating splines of degree {degree}"
@@ -91,7 +91,7 @@ def estimate(times: np.ndarray, states: np.ndarray, index: np.ndarray, labels: t
     return Estimate(velocities[kept], errors[kept], kept, method, dropped)
 
 
-def _stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
+def stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
     """Rows of each motion, cut at its gaps."""
     cuts = []
     for motion in np.unique(index):
@@ -102,7 +102,7 @@ def _stretches(times: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
     return cuts
 
 
-def _noise(t: np.ndarray, z: np.ndarray) -> np.ndarray:
+def misses(t: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The noise of each sample: its distance from the polynomial through its neighbours, in units of a sample's own.
 
     Samples near the ends take that of the nearest one with enough neighbours.
@@ -117,15 +117,15 @@ def _noise(t: np.ndarray, z: np.ndarray) -> np.ndarray:
     steps[:, np.arange(len(others)), np.arange(len(others))] = 1.0
     weights = (steps / gaps).prod(axis=2)
     values = np.lib.stride_tricks.sliding_window_view(z, width, axis=0)[:, :, others]
-    misses = z[NEIGHBOURS:-NEIGHBOURS] - np.einsum("pw,pmw->pm", weights, values)
-    misses /= np.sqrt(1 + (weights**2).sum(axis=1, keepdims=True))
-    return np.pad(misses, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), mode="edge")
+    left = z[NEIGHBOURS:-NEIGHBOURS] - np.einsum("pw,pmw->pm", weights, values)
+    left /= np.sqrt(1 + (weights**2).sum(axis=1, keepdims=True))
+    return np.pad(left, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), mode="edge")
 
 
-def _some(stretches: list[np.ndarray]) -> list[np.ndarray]:
+def _some(parts: list[np.ndarray]) -> list[np.ndarray]:
     """Enough of the stretches to judge by, spread over all of them."""
-    count = np.searchsorted(np.cumsum([len(rows) for rows in stretches]), JUDGED) + 1
-    return [stretches[k] for k in np.unique(np.linspace(0, len(stretches) - 1, count).astype(int))]
+    count = np.searchsorted(np.cumsum([len(rows) for rows in parts]), JUDGED) + 1
+    return [parts[k] for k in np.unique(np.linspace(0, len(parts) - 1, count).astype(int))]
 
 
 def _miss(t: np.ndarray, z: np.ndarray, degree: int) -> float:

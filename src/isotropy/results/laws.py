@@ -32,8 +32,9 @@ class Laws:
 
     ``independent`` lists functionally independent laws by position; ``dependent`` has, for every other law, its
     position, the laws it is a function of, and a formula in I1, I2, … where it is a polynomial of degree three.
-    ``constant`` (c, f) are functions that do not vary over the data at all and so say nothing. ``spectrum`` has all
-    ratios of drift to spread, ascending.
+    ``bounds`` (k,), where the motions are noisy, are upper bounds on the drifts, with a confidence of 1 less the
+    ``level`` of the settings. ``constant`` (c, f) are functions that do not vary over the data at all and so say
+    nothing. ``spectrum`` has all ratios of drift to spread, ascending.
     """
 
     space: Space
@@ -51,6 +52,7 @@ class Laws:
     trajectories: str
     remarks: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    bounds: Float[np.ndarray, " k"] | None = None
 
     @property
     def dimension(self) -> int:
@@ -86,7 +88,8 @@ class Laws:
             if law in roles:
                 parents, formula = roles[law]
                 note = f", = {formula}" if formula else ", a function of " + ", ".join(f"I{k + 1}" for k in parents)
-            lines.append(f"  I{law + 1} = {text}   (drift {drift:.1e} of its spread{note})")
+            most = "" if self.bounds is None else f", at most {self.bounds[law]:.1e}"
+            lines.append(f"  I{law + 1} = {text}   (drift {drift:.1e} of its spread{most}{note})")
         lines.append(f"from {self.trajectories}")
         if self.constant_text:
             shown = "; ".join(self.constant_text[:SHOWN])
