@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .geometry.data import Data
     from .geometry.motion import VectorFields
     from .geometry.sample import Samples
+    from .geometry.trained import Trained
     from .groups.algebra import LieAlgebra
     from .hom import hom
     from .jets import symmetries_of
@@ -40,6 +41,7 @@ _HOMES = {
     "Penalty": "penalty",
     "Samples": "geometry.sample",
     "SymmetricRegressor": "estimators",
+    "Trained": "geometry.trained",
     "Trajectories": "dynamics",
     "VectorFields": "geometry.motion",
     "conserve": "dynamics",
@@ -63,6 +65,7 @@ __all__ = [
     "Penalty",
     "Samples",
     "SymmetricRegressor",
+    "Trained",
     "Trajectories",
     "VectorFields",
     "conserve",

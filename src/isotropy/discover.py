@@ -22,13 +22,16 @@ from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
+from .geometry.trained import Trained
 from .groups.group import Group
 from .normalised import Normalised, View
 from .numerics import readable
 from .numerics.certify import Certificate
 from .numerics.closure import nearest_closed, structure_in
-from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, zeros
+from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, within, zeros
+from .numerics.sampled import Sampled
 from .numerics.spectrum import Spectrum
+from .ondata import OnData
 from .represented import represented
 from .results.discovery import Discovery, Unseen
 from .tangency import Tangency, clearest
@@ -48,7 +51,8 @@ def discover(
     """Find every candidate generator that leaves ``model`` unchanged.
 
     ``model`` is a function of one point (JAX traceable: a plain function, an Equinox module, a right-hand side, a
-    tensor field) looked at on ``samples``; or `Data` with pairs, or a `Cloud` of points, which bring their own.
+    tensor field) looked at on ``samples``; or `Data` with pairs, a `Cloud` of points or a `Trained` network, which
+    bring their own.
     ``action`` says how the candidates move inputs and outputs. ``batch_size`` bounds memory: samples per batch, chosen
     by default. For data, ``level`` is the chance allowed to claim a generator whose defect, its true distance from a
     symmetry as a fraction of its action, exceeds ``tolerance`` (see `numerics.certify`; clouds, and problems too large
@@ -93,6 +97,10 @@ def discover(
         if samples is not None:
             raise IsotropyError("`Cloud` is its own samples: leave out the third argument.")
         return _from_cloud(model, action, components, group)
+    if isinstance(model, Trained):
+        if samples is not None or components is not None:
+            raise IsotropyError("`Trained` brings its own samples, and tries no single elements: leave both out.")
+        return _from_trained(model, action, tolerance=tolerance, level=level)
     if not isinstance(samples, Samples):
         raise IsotropyError(
             f"`samples` are the points at which `model` is looked at. Got {type(samples).__name__}: "
@@ -172,6 +180,48 @@ def _from_cloud(cloud: Cloud, action: Action, components: Any, group: Group | No
     return _with_components(found, view, components, objection=objection)
 
 
+def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: float) -> Discovery:
+    """Discover on a trained model: it is known, and where it may be asked is a sample."""
+    view = OnData.of(trained, action, tolerance=tolerance)
+    leaving = _apart(view.action, view.leaving, view.units, noise=tolerance)
+    if len(view.seen) == 0:
+        raise IsotropyError(
+            f"every candidate of {action} takes the data elsewhere, so that none can be judged where the model was "
+            f"trained: choose candidates that keep to the data, or look everywhere with `iso.Samples`."
+        )
+    if len(view.rows) < 4 * len(view.seen):
+        raise IsotropyError(
+            f"{len(view.rows)} examples are too few to choose among {len(view.seen)} candidates and to bound what was "
+            f"chosen: take at least {4 * len(view.seen)}."
+        )
+    sampled = Sampled.of(view.rows, level=level)
+    full = view.spectrum()
+    limits = {"floor": view.floor, "upper": sampled.upper, "smallest": sampled.smallest, "tolerance": tolerance}
+    decision = within(full.values, **limits)
+    count = decision.nullity
+    kept = full.values[: len(full.values) - count]
+    turn = float(np.clip(full.values[len(kept)] / kept[-1], 0, 1)) if count and len(kept) else 0.0
+    chosen = replace(full, vectors=sampled.frame[::-1])
+    directions, exact = _closed(view, chosen, count, turn)
+    floors = np.full(len(full.values), view.floor)
+    remarks = (f"trained model: {trained.describe()}",)
+    found = _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks)
+    bounds = np.maximum(sampled.bound(found.coefficients @ np.linalg.pinv(view.seen)), view.floor) if count else None
+    if bounds is not None:
+        remarks += (
+            f"bound: defects of at most {bounds.max():.1e} over the data, with a confidence of {1 - level:.0%}",
+        )
+    if found.algebra is None and count:
+        remarks += (f"no name: {found.decision.reason}",)
+    # That a span cannot be named takes nothing from the bound on its defects.
+    return replace(found, decision=decision, bounds=bounds, leaving=leaving, remarks=remarks)
+
+
+def _apart(action: Action, rows: np.ndarray, units: np.ndarray, *, noise: float) -> Unseen:
+    legible = readable.sparse_basis(rows, noise, scale=units)
+    return Unseen(legible, _words(action, legible, noise, units))
+
+
 def _with_components(
     found: Discovery, view: Normalised | Tangency | View, components: Any, **options: Any
 ) -> Discovery:
@@ -227,7 +277,7 @@ def _from_refits(
 
 
 def _closed(
-    view: Normalised | Tangency | View, full: Spectrum, nullity: int, turn: float
+    view: Normalised | Tangency | View | OnData, full: Spectrum, nullity: int, turn: float
 ) -> tuple[Float[np.ndarray, "d s"], float | None]:
     """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
     directions = full.null_vectors(nullity)
@@ -252,7 +302,7 @@ def _turn(first: Float[np.ndarray, "d q"], second: Float[np.ndarray, "d q"]) -> 
 
 
 def _answer(
-    view: Normalised | Tangency | View,
+    view: Normalised | Tangency | View | OnData,
     full: Spectrum,
     floors: Float[np.ndarray, " s"],
     decision: Decision,

@@ -219,6 +219,36 @@ def misfit_covered(misfit: float, moved: float) -> bool:
     return misfit <= CONSISTENT * moved
 
 
+def within(
+    values: Float[np.ndarray, " t"], *, floor: float, upper: Float[np.ndarray, " t"], smallest: float, tolerance: float
+) -> Decision:
+    """The decision where a known operator is bounded over a sample: how many of the smallest ``values`` may be claimed.
+
+    ``upper[d - 1]`` bounds all of the span of the d smallest and ``smallest`` bounds the least from below. Claims are
+    of defects below ``tolerance``, zero or not; only where all claimed lie at or below the floor is it ``certain``.
+    """
+    values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+    passed = np.asarray(upper) <= tolerance
+    count = len(passed) if passed.all() else int(np.argmin(passed))
+    gap, level = _gap(values, count, np.full(len(values), floor if count else tolerance))
+    if count:
+        worst = float(upper[count - 1])
+        if values[len(values) - count :].max() <= floor:
+            return Decision(count, gap, level, 0.0, "certain", f"{_many(count)} at or below the floor of rounding")
+        reason = f"the defects of the {count} generator(s), and of all they span, are below {worst:.1e} over the data"
+        return Decision(count, gap, max(level, worst), worst, "supported", reason)
+    if smallest > tolerance:
+        reason = (
+            f"every candidate has a defect above {smallest:.1e} over the data, more than the {tolerance:.0%} allowed"
+        )
+        return Decision(0, gap, tolerance, 0.0, "none", reason)
+    reason = (
+        f"the least defect is about {values[-1]:.1e}, between {smallest:.1e} and {float(upper[0]):.1e}, where "
+        f"{tolerance:.0%} is allowed: more examples, or another tolerance, would decide it"
+    )
+    return Decision(0, gap, tolerance, 0.0, "cannot tell", reason)
+
+
 def _many(count: int) -> str:
     return "1 singular value lies" if count == 1 else f"{count} singular values lie"
 

@@ -107,6 +107,7 @@ class Discovery:
     action; ``bounds`` (d,) are upper confidence bounds on them, where the data allow a certificate, else None;
     ``noise`` the relative error of the coefficients.
 
+    ``leaving`` are the directions that take a trained model's data elsewhere, where it has not been trained.
     ``representation`` is that of a group given beforehand, where one was; the generators are then its own.
     ``components`` are the single group elements that were tried, printed where the caller asked for them.
     ``algebra`` is the Lie algebra the generators span (modulo what is unseen), or None where they do not close.
@@ -136,6 +137,7 @@ class Discovery:
     remarks: tuple[str, ...] = ()
     components: tuple[Element, ...] = ()
     representation: Representation | None = None
+    leaving: Unseen | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -163,6 +165,9 @@ class Discovery:
         if self.unseen.dimension:
             shown = "; ".join(self.unseen.text[:4]) + ("; …" if self.unseen.dimension > 4 else "")
             lines.append(f"unseen on these samples: {self.unseen.dimension} direction(s): {shown}")
+        if self.leaving is not None and self.leaving.dimension:
+            shown = "; ".join(self.leaving.text[:4]) + ("; …" if self.leaving.dimension > 4 else "")
+            lines.append(f"leaves the data: {self.leaving.dimension} direction(s), not judged: {shown}")
         if self.representation is not None:
             lines.append(f"{self.representation}")
         if self.decision.verdict == "cannot tell":
@@ -208,7 +213,7 @@ class Discovery:
             "floors": self.floors,
             "defects": self.defects,
             "decision": self.decision.to_dict(),
-            "unseen": {"coefficients": self.unseen.coefficients, "text": list(self.unseen.text)},
+            "unseen": _unseen_to_dict(self.unseen),
             "algebra": None if self.algebra is None else self.algebra.to_dict(),
             "closure": self.closure,
             "truncated": self.truncated,
@@ -219,6 +224,7 @@ class Discovery:
             "remarks": list(self.remarks),
             "components": [element.to_dict() for element in self.components],
             "representation": None if self.representation is None else asdict(self.representation),
+            "leaving": _unseen_to_dict(self.leaving),
             "settings": self.settings,
         }
 
@@ -236,7 +242,7 @@ class Discovery:
             floors=np.asarray(record["floors"]),
             defects=np.asarray(record["defects"]),
             decision=Decision.from_dict(record["decision"]),
-            unseen=Unseen(np.asarray(record["unseen"]["coefficients"]), tuple(record["unseen"]["text"])),
+            unseen=_unseen(record["unseen"]) or Unseen(np.zeros((0, int(record["candidates"]))), ()),
             algebra=None if record["algebra"] is None else LieAlgebra.from_dict(record["algebra"]),
             closure=float(record["closure"]),
             truncated=bool(record["truncated"]),
@@ -247,6 +253,7 @@ class Discovery:
             remarks=tuple(record["remarks"]),
             components=tuple(Element.from_dict(entry) for entry in record.get("components", ())),
             representation=_representation(record.get("representation")),
+            leaving=_unseen(record.get("leaving")),
             settings=record["settings"],
         )
 
@@ -262,3 +269,11 @@ class Discovery:
 
 def _representation(record: dict[str, Any] | None) -> Representation | None:
     return None if record is None else Representation(**{**record, "matrices": np.asarray(record["matrices"])})
+
+
+def _unseen_to_dict(directions: Unseen | None) -> dict[str, Any] | None:
+    return None if directions is None else {"coefficients": directions.coefficients, "text": list(directions.text)}
+
+
+def _unseen(record: dict[str, Any] | None) -> Unseen | None:
+    return None if record is None else Unseen(np.asarray(record["coefficients"]), tuple(record["text"]))
