@@ -145,6 +145,7 @@ def _from_data(
         tolerance=tolerance,
         held=held,
     )
+    found = replace(found, settings={**found.settings, "tolerance": tolerance, "level": level})
     return _with_components(
         found,
         view,
@@ -214,7 +215,8 @@ def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: 
     if found.algebra is None and count:
         remarks += (f"no name: {found.decision.reason}",)
     # That a span cannot be named takes nothing from the bound on its defects.
-    return replace(found, decision=decision, bounds=bounds, leaving=leaving, remarks=remarks)
+    settings = {**found.settings, "tolerance": tolerance, "level": level}
+    return replace(found, decision=decision, bounds=bounds, leaving=leaving, remarks=remarks, settings=settings)
 
 
 def _apart(action: Action, rows: np.ndarray, units: np.ndarray, *, noise: float) -> Unseen:

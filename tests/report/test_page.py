@@ -144,3 +144,25 @@ def test_a_place_that_cannot_be_written(tmp_path, parts):
     blocked.write_text("")
     with pytest.raises(IsotropyError, match="cannot be written"):
         page.write(blocked / "page.html", "T", parts[:1])
+
+
+def test_the_evidence_is_on_the_page():
+    """Bounds, single elements with what they rest on, and what leaves a trained model's data."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    data = iso.Data(
+        X, X[:, 0] ** 2 + X[:, 1] ** 2 + 0.05 * rng.normal(size=200), space=iso.spaces.Polynomials(2, degree=2)
+    )
+    found = iso.discover(data, iso.Action(groups.GL(2)), components=[np.diag([1.0, -1.0]), np.diag([2.0, 1.0])])
+    text = page.page("T", [page.Part("What stays?", found, X, ("x", "y"))])
+    said = " ".join(Reader(text).words)
+    assert f"and by at most {found.bounds[0]:.1e} with a confidence of 95%" in said
+    assert "Single elements" in said
+    for element in found.components:
+        assert element.reason in said
+    assert "fit: 200 pairs" in said
+    assert Reader(text).tags.count("svg") == 4
+    circle = X / np.linalg.norm(X, axis=1, keepdims=True)
+    kept = iso.discover(iso.Trained(lambda x: x @ x, circle), iso.Action(groups.GL(2)))
+    said = " ".join(Reader(page.page("T", [page.Part("What?", kept, circle, ("x", "y"))])).words)
+    assert "neither kept nor broken" in said

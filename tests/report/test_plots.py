@@ -146,3 +146,31 @@ def test_the_path_of_a_fit_marks_the_chosen_strength(followed):
         assert {float(axes.lines[-1].get_xdata()[0]) for axes in (upper, lower)} == {float(strengths[2])}
     else:
         assert len(figure.axes) == 1
+
+
+@pytest.fixture(scope="module")
+def bounded():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    data = iso.Data(
+        X, X[:, 0] ** 2 + X[:, 1] ** 2 + 0.05 * rng.normal(size=200), space=iso.spaces.Polynomials(2, degree=2)
+    )
+    return iso.discover(data, iso.Action(groups.GL(2)), components=[np.diag([1.0, -1.0]), np.diag([2.0, 1.0])])
+
+
+def test_the_band_is_what_noise_makes_of_a_zero(bounded):
+    axes = drawn(plots.discovery_figure(bounded)).axes[0]
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(bounded.floors.max())
+    figure = plots.spectrum_figure(bounded.spectrum, bounded.decision, label="value")
+    assert not figure.axes[0].collections
+
+
+def test_defects_are_drawn_with_their_bounds_and_the_tolerance(bounded):
+    axes = drawn(plots.defects_figure(bounded)).axes[0]
+    defects, bounds, tolerance = (line.get_xdata() for line in axes.lines)
+    np.testing.assert_array_equal(defects, bounded.defects)
+    np.testing.assert_array_equal(bounds, bounded.bounds)
+    assert set(tolerance) == {0.05}
+    assert plots.defects_figure(discover(lambda x: x @ x, groups.GL(2), 2)) is None

@@ -160,6 +160,11 @@ class Cloud:
         """How the set is estimated: ``polynomials`` or ``neighbourhoods``."""
         return "polynomials" if self.model.degree else "neighbourhoods"
 
+    @property
+    def thickness(self) -> float:
+        """The noise, or zero where it is no more than rounding."""
+        return 0.0 if self.noise <= self._floor else self.noise
+
     @cached_property
     def base(self) -> Float[np.ndarray, "b m"]:
         """The points whose feet and normals are taken: all, or enough of them where polynomials rule."""
@@ -246,8 +251,9 @@ class Cloud:
             if self.model.degree
             else f"quadratic fits to {self.model.count} neighbours"
         )
-        width = 0.0 if self.noise <= self._floor else self.noise
-        return f"{len(self.points)} points on a set of dimension {self.dimension}: {how}, thickness {width:.1e}"
+        return (
+            f"{len(self.points)} points on a set of dimension {self.dimension}: {how}, thickness {self.thickness:.1e}"
+        )
 
     def __repr__(self) -> str:
         return f"Cloud({self.describe()})"

@@ -123,7 +123,7 @@ class Trained:
         """The data in words."""
         m, (_, axes) = self.samples.dimension, self.hull
         if self.support is not None:
-            where = f"near a set of dimension {self.support.dimension} in R^{m}, thickness {self.support.noise:.1e}"
+            where = f"near a set of dimension {self.support.dimension} in R^{m}, thickness {self.support.thickness:.1e}"
         elif len(axes) < m:
             where = f"in a plane of dimension {len(axes)} in R^{m}"
         elif m > LARGEST:

@@ -40,7 +40,7 @@ def draw(figure: Figure, place: Any, found: Discovery, number: int, points: np.n
     field = _field(found, number, coordinates)
     low, high = _box(found, coordinates, points)
     position = place if isinstance(place, tuple) else (place,)
-    title = _title(found, number)
+    title = label(found, number)
     if len(coordinates) == 1:
         axes = figure.add_subplot(*position)
         x = np.linspace(low[0], high[0], 200)[:, None]
@@ -59,7 +59,8 @@ def draw(figure: Figure, place: Any, found: Discovery, number: int, points: np.n
     axes.set_title(title, fontsize="small")
 
 
-def _title(found: Discovery, number: int) -> str:
+def label(found: Discovery, number: int) -> str:
+    """The generator in words where they are short, else its number."""
     text = found.generator_text[number]
     return text if len(text) <= LONGEST_TITLE else f"X{number + 1}"
 

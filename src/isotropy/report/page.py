@@ -120,6 +120,7 @@ def _part(number: int, part: Part, *, alone: bool) -> str:
         *(f"<p>{escape(note)}</p>" for note in part.notes),
         f"<p>{escape(words.verdict(answer.decision))}</p>",
         _findings(answer),
+        _elements(answer),
         _remarks(answer),
         '<div class="figures">',
         *_figures(number, part),
@@ -137,9 +138,12 @@ def _part(number: int, part: Part, *, alone: bool) -> str:
 
 def _findings(answer: Discovery | Laws) -> str:
     if isinstance(answer, Discovery):
+        limits = [""] * answer.dimension
+        if answer.bounds is not None:
+            limits = [f", and by at most {bound:.1e}{_sure(answer)}" for bound in answer.bounds]
         items = [
-            f'<li><code>{escape(text)}</code> <span class="quiet">off by {defect:.1e} of its action</span></li>'
-            for text, defect in zip(answer.generator_text, answer.defects, strict=True)
+            f'<li><code>{escape(text)}</code> <span class="quiet">off by {defect:.1e} of its action{limit}</span></li>'
+            for text, defect, limit in zip(answer.generator_text, answer.defects, limits, strict=True)
         ]
         return _titled("Generators", f"<ol class=found>{''.join(items)}</ol>") if items else ""
     notes = {
@@ -154,6 +158,24 @@ def _findings(answer: Discovery | Laws) -> str:
     return _titled("Laws", f"<ul class=found>{''.join(items)}</ul>") if items else ""
 
 
+def _sure(answer: Discovery) -> str:
+    level = answer.settings.get("level")
+    return "" if level is None else f" with a confidence of {1 - level:.0%}"
+
+
+def _elements(answer: Discovery | Laws) -> str:
+    """The single elements that were tried: the verdict of each, and what it rests on."""
+    if isinstance(answer, Laws) or not answer.components:
+        return ""
+    items = [
+        f"<li>{escape(str(element))}"
+        + (f' <span class="quiet">{escape(element.reason)}</span>' if element.reason else "")
+        + "</li>"
+        for element in answer.components
+    ]
+    return _titled("Single elements", f"<ul>{''.join(items)}</ul>")
+
+
 def _titled(title: str, content: str) -> str:
     return f"<h3>{escape(title)}</h3>\n{content}"
 
@@ -165,6 +187,11 @@ def _remarks(answer: Discovery | Laws) -> str:
             remarks.append(
                 f"{answer.unseen.dimension} direction(s) vanish on all of these samples, so nothing can be said of "
                 f"them: {'; '.join(answer.unseen.text)}"
+            )
+        if answer.leaving is not None and answer.leaving.dimension:
+            remarks.append(
+                f"{answer.leaving.dimension} direction(s) take the data elsewhere, where the model was never trained, "
+                f"and are neither kept nor broken: {'; '.join(answer.leaving.text)}"
             )
         if answer.truncated:
             remarks.append("Some brackets leave the candidates; the name is that of the closed part.")
@@ -182,9 +209,15 @@ def _figures(number: int, part: Part) -> list[str]:
         points = data.states if isinstance(data, Trajectories) else data
         made.append((plots.generators_figure(answer, points), "wide", "How each generator moves points."))
     label = "singular value" if isinstance(answer, Discovery) else "drift / spread"
-    spectrum = plots.spectrum_figure(answer.spectrum, answer.decision, label=label)
+    floors = answer.floors if isinstance(answer, Discovery) else None
+    spectrum = plots.spectrum_figure(answer.spectrum, answer.decision, label=label, floors=floors)
     caption = "The evidence: values at or below the floor are taken for zero, and the gap above them is what counts."
+    if floors is not None and answer.decision.noise:
+        caption += " The band is what the noise could make of a zero in each direction."
     made.append((spectrum, "", caption))
+    if isinstance(answer, Discovery):
+        caption = f"How far each generator may be from a symmetry{_sure(answer)}."
+        made.append((plots.defects_figure(answer), "", caption))
     if isinstance(data, Trajectories):
         made.append((plots.motions_figure(data, part.variables), "", "The motions, in their first two coordinates."))
     else:

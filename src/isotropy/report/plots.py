@@ -26,6 +26,9 @@ from .theme import QUIET, SERIES, themed
 MOST_PANELS = 9
 """Generators or laws drawn; the rest are in the text."""
 
+MOST_ROWS = 24
+"""Generators whose defects are drawn."""
+
 MOST_POINTS = 1200
 """Points drawn of one motion or cloud: more would only make the file larger."""
 
@@ -33,11 +36,53 @@ SIMILAR = 3
 """Ranges of two coordinates within this factor are drawn in equal units."""
 
 
-def spectrum_figure(values: Float[np.ndarray, " s"], decision: Decision, *, label: str) -> Figure:
-    """Singular values, largest first, with those taken for zero set apart and the floor drawn as a line."""
+def spectrum_figure(
+    values: Float[np.ndarray, " s"],
+    decision: Decision,
+    *,
+    label: str,
+    floors: Float[np.ndarray, " s"] | None = None,
+) -> Figure:
+    """Singular values, largest first, with those taken for zero set apart and the floor drawn as a line.
+
+    ``floors``, in the order of ``values``, draw as a band what rounding and noise could make of a zero in each
+    direction.
+    """
     with themed():
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
-        _draw_spectrum(figure.add_subplot(), values, decision, label)
+        _draw_spectrum(figure.add_subplot(), values, decision, label, floors)
+    return figure
+
+
+def defects_figure(found: Discovery) -> Figure | None:
+    """The defect of each generator with its upper confidence bound, and the tolerance that they had to stay below.
+
+    None where there is no bound to show: of exact derivatives, or where nothing was found.
+    """
+    if found.bounds is None or not found.dimension:
+        return None
+    shown = min(found.dimension, MOST_ROWS)
+    defects, bounds = found.defects[:shown], found.bounds[:shown]
+    positive = np.concatenate([part[(part > 0) & np.isfinite(part)] for part in (defects, bounds)])
+    foot = float(positive.min(initial=1.0)) / 3
+    places = np.arange(shown)
+    with themed():
+        figure = Figure(figsize=(5.2, 1.2 + 0.32 * shown), layout="constrained")
+        axes = figure.add_subplot()
+        starts, ends = np.maximum(defects, foot), np.maximum(np.where(np.isfinite(bounds), bounds, 1.0), foot)
+        axes.hlines(places, starts, ends, color=SERIES[0], linewidth=1.6)
+        axes.plot(starts, places, "o", color=SERIES[0], markersize=5, label="defect")
+        axes.plot(ends, places, "|", color=SERIES[0], markersize=12, markeredgewidth=1.6, label="upper bound")
+        tolerance = found.settings.get("tolerance")
+        if tolerance:
+            axes.axvline(tolerance, color=SERIES[1], linewidth=1.2, linestyle="--", label="tolerance")
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_yticks(places, [generators.label(found, k) for k in range(shown)])
+        axes.set_ylim(shown - 0.5, -0.5)
+        axes.set_xlabel("share of the generator's action")
+        axes.legend(loc="best", fontsize="small")
     return figure
 
 
@@ -64,7 +109,8 @@ def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None =
     with themed():
         figure = Figure(figsize=(max(3.1 * columns, 5.2), 3.0 * (rows + 1)), layout="constrained")
         grid = figure.add_gridspec(rows + 1, columns)
-        _draw_spectrum(figure.add_subplot(grid[0, :]), found.spectrum, found.decision, "singular value")
+        upper = figure.add_subplot(grid[0, :])
+        _draw_spectrum(upper, found.spectrum, found.decision, "singular value", found.floors)
         for k in range(shown):
             generators.draw(figure, grid[1 + k // columns, k % columns], found, k, points)
     return figure
@@ -159,8 +205,10 @@ def samples_figure(points: Float[np.ndarray, "p m"], variables: tuple[str, ...])
     return figure
 
 
-def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str) -> None:
-    values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
+def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str, floors: Any = None) -> None:
+    values = np.asarray(values, dtype=np.float64)
+    order = np.argsort(-values, kind="stable")
+    values = values[order]
     places = np.arange(1, len(values) + 1)
     positive = values[values > 0]
     top = float(positive.max(initial=decision.floor or 1.0))
@@ -187,6 +235,11 @@ def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str) -> N
         )
     if decision.floor > 0:
         axes.axhline(decision.floor, color=SERIES[1], linewidth=1.2, linestyle="--", label="floor")
+    if floors is not None and len(values):
+        heads = np.asarray(floors, dtype=np.float64)[order]
+        edges = np.repeat(np.arange(len(values) + 1) + 0.5, 2)[1:-1]
+        band = {"color": SERIES[1], "alpha": 0.16, "linewidth": 0}
+        axes.fill_between(edges, foot / 3, np.repeat(np.maximum(heads, foot / 3), 2), label="within the noise", **band)
     axes.set_ylim(foot / 3, top * 10)
     axes.set_xlabel("rank")
     axes.set_ylabel(label)

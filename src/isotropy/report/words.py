@@ -43,7 +43,7 @@ def verdict(decision: Decision) -> str:
 def evidence(decision: Decision) -> dict[str, str]:
     """The numbers of a decision, named."""
     numbers = {"taken for zero": str(decision.nullity), "floor": f"{decision.floor:.1e}", "gap": f"{decision.gap:.1e}"}
-    if decision.noise:
+    if decision.noise > 0:
         numbers["noise"] = f"{decision.noise:.1e}"
     return numbers
 
