@@ -53,15 +53,14 @@ def measure(quick: bool) -> list[Figure]:
             return lambda: jax.block_until_ready(go(arrays))
 
         data = many(lambda f, s, key, p=points, y=targets: (jnp.mean((jax.vmap(f)(p) - y) ** 2), s))
-        probe = many(lambda f, s, key, p=points, penalty=penalty: penalty.probe(f, s, key, p))
-        batch = many(lambda f, s, key, p=points, penalty=penalty: penalty.update(f, s, p))
-        exact = many(lambda f, s, key, p=points, penalty=penalty: (penalty(f, p), s))
-        q = action.dimension
-        figures.append(Figure(f"q={q}: probe over a data gradient", ratio(probe, data), 2.5))
-        figures.append(Figure(f"q={q}: minibatch form over a data gradient", ratio(batch, data)))
-        figures.append(Figure(f"q={q}: exact form over a data gradient", ratio(exact, data)))
-        for figure in figures[-3:]:
-            print(figure, flush=True)
+        forms = {"probe": lambda f, s, key, p=points, penalty=penalty: penalty.probe(f, s, key, p)}
+        if action.dimension < POINTS:  # beyond, a decomposition of q x q in each step is all that one would see
+            forms["minibatch form"] = lambda f, s, key, p=points, penalty=penalty: penalty.update(f, s, p)
+            forms["exact form"] = lambda f, s, key, p=points, penalty=penalty: (penalty(f, p), s)
+        for name, form in forms.items():
+            goal = 2.5 if name == "probe" else None
+            figures.append(Figure(f"q={action.dimension}: {name} over a data gradient", ratio(many(form), data), goal))
+            print(figures[-1], flush=True)
     return figures
 
 
