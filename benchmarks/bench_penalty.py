@@ -21,7 +21,9 @@ from isotropy import Action, Samples, groups
 from isotropy.penalty import Penalty
 
 POINTS = 256
-STEPS = 20
+STEPS = {3: 20, 10: 26, 30: 116}
+"""By the number of inputs m: whole periods in which the probe renews its state, once in 10, 13 and 116 steps."""
+
 ratio = partial(in_turn, clock=time.process_time)
 
 
@@ -36,10 +38,10 @@ def measure(quick: bool) -> list[Figure]:
         arrays, static = eqx.partition(model, eqx.is_array)
         points, targets = jnp.asarray(samples.points), jnp.ones(POINTS)
         start = jax.jit(lambda a, s=static, p=penalty: p.init(eqx.combine(a, s)))(arrays)
-        keys = jax.random.split(jax.random.PRNGKey(1), STEPS)
+        keys = jax.random.split(jax.random.PRNGKey(1), STEPS[m])
 
         def many(loss, arrays=arrays, static=static, start=start, keys=keys):
-            """A compiled function of STEPS gradients, each taken at slightly moved parameters."""
+            """A compiled function of that many gradients, each taken at slightly moved parameters."""
 
             @jax.jit
             def go(arrays):
@@ -53,15 +55,16 @@ def measure(quick: bool) -> list[Figure]:
             return lambda: jax.block_until_ready(go(arrays))
 
         data = many(lambda f, s, key, p=points, y=targets: (jnp.mean((jax.vmap(f)(p) - y) ** 2), s))
-        probe = many(lambda f, s, key, p=points, penalty=penalty: penalty.probe(f, s, key, p))
-        batch = many(lambda f, s, key, p=points, penalty=penalty: penalty.update(f, s, p))
-        exact = many(lambda f, s, key, p=points, penalty=penalty: (penalty(f, p), s))
-        q = action.dimension
-        figures.append(Figure(f"q={q}: probe over a data gradient", ratio(probe, data), 2.5))
-        figures.append(Figure(f"q={q}: minibatch form over a data gradient", ratio(batch, data)))
-        figures.append(Figure(f"q={q}: exact form over a data gradient", ratio(exact, data)))
-        for figure in figures[-3:]:
-            print(figure, flush=True)
+        forms = {"probe": lambda f, s, key, p=points, penalty=penalty: penalty.probe(f, s, key, p)}
+        if action.dimension < POINTS:  # beyond, a decomposition of q x q in each step is all that one would see
+            forms["minibatch form"] = lambda f, s, key, p=points, penalty=penalty: penalty.update(f, s, p)
+            forms["exact form"] = lambda f, s, key, p=points, penalty=penalty: (penalty(f, p), s)
+        for name, form in forms.items():
+            goal = 2.5 if name == "probe" else None
+            figures.append(
+                Figure(f"q={action.dimension}: {name} over a data gradient", ratio(many(form), data, repeats=3), goal)
+            )
+            print(figures[-1], flush=True)
     return figures
 
 
