@@ -96,10 +96,10 @@ def redundant() -> dict[str, float]:
     x = rng.standard_normal((1000, 3))
     v = -0.1 * x * (x**2).sum(axis=1, keepdims=True) + 0.01 * rng.standard_normal(x.shape)
     theta = np.asarray(library.fit_transform(x))
-    lhs = constraints(action, library)
     start = time.process_time()
     ours = SymmetricSTLSQ(action, library, 0.05).fit(theta, v)
-    again = time.process_time() - start
+    took = time.process_time() - start
+    lhs = constraints(action, library)
     relaxed = SymmetricSR3(action, library, 0.001).fit(theta, v)
 
     def violation(coefficients: np.ndarray) -> float:
@@ -120,7 +120,7 @@ def redundant() -> dict[str, float]:
     return {
         "violation STLSQ": violation(ours.coef_),
         "violation SR3": violation(relaxed.coef_),
-        "under a second of CPU, once solved": float(again < 1),
+        "under a second of CPU, constraints included": float(took < 1),
         **theirs,
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import warnings
 
 import numpy as np
@@ -472,3 +474,11 @@ def test_fits_agree_with_pysindy_where_nothing_is_imposed():
     theirs = ps.STLSQ(threshold=0.5).fit(theta, v).coef_
     ours = SymmetricSTLSQ(threshold=0.5).fit(theta, v).coef_
     assert np.abs(ours - theirs).max() <= 1e4 * EPS * np.abs(theirs).max()
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysindy", None)
+    for name in [name for name in sys.modules if name.startswith("isotropy.pysindy")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(IsotropyError, match=r"pip install 'isotropy\[pysindy\]'"):
+        importlib.import_module("isotropy.pysindy")

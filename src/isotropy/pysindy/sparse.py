@@ -42,7 +42,7 @@ class SymmetricSTLSQ(SymmetricOptimizer):
     >>> from isotropy import groups
     >>> x = np.random.default_rng(0).standard_normal((50, 2))
     >>> v = x @ np.array([[-0.1, 1.0], [-1.0, -0.1]])
-    >>> model = ps.SINDy(optimizer=SymmetricSTLSQ(Action.vector_field(groups.SO(2))))
+    >>> model = ps.SINDy(optimizer=SymmetricSTLSQ(Action.vector_field(groups.SO(2)), threshold=0.05))
     >>> model.fit(x, t=1.0, x_dot=v, feature_names=["x", "y"]).print()
     (x)' = -0.100 x + -1.000 y
     (y)' = 1.000 x + -0.100 y
