@@ -22,7 +22,7 @@ from ..results.point_symmetries import PointSymmetries
 from .answer import answer
 from .coordinates import JetSpace
 from .field import FieldData
-from .relation import Relation, Relations, fit, left_over
+from .relation import ROUNDING, Relation, Relations, fit, left_over
 from .tangency import JetTangency, is_linear
 
 REDRAWN = 10
@@ -30,9 +30,6 @@ REDRAWN = 10
 
 POINTS = 400
 """Jets of the data at which tangency is looked at, unless the candidates need more."""
-
-ROUNDING = 1e4 * float(np.finfo(np.float64).eps)
-"""What the rounding of derivatives alone leaves of an equation: they multiply it by powers of the frequencies."""
 
 TERMS_SHARE = 0.1
 """Terms per jet of the data, at most."""
@@ -75,8 +72,8 @@ def symmetries_from(
     null = spectrum.null_vectors(decision.nullity)
     missing = [view.at(other.onto(points)).rows(other) - rows for other in full_again]
     hidden = CONSISTENT * float(np.hypot(_along(missing, null), unexplained).max(initial=0.0))
-    if lacking:
-        decision = _lacking(decision, unexplained)
+    if lacking or any(part.others for part in law.parts):
+        decision = _undetermined(decision, unexplained if lacking else None)
     decision = _blocked(decision, hidden, tolerance, _beyond(view, law, null, rng))
     turns = [_turn(null, change, rows) for change in moved]
     errors = np.std([[part.coefficients for part in other.parts] for other in again], axis=0)
@@ -194,8 +191,14 @@ def _beyond(view: JetTangency, law: Relations, null: Float[np.ndarray, "d s"], r
     return float(np.sqrt(np.sum((rows @ null.T) ** 2, axis=(0, 1))).max(initial=0.0))
 
 
-def _lacking(decision: Decision, unexplained: float) -> Decision:
-    """No claim on an equation that the data contradict."""
+def _undetermined(decision: Decision, unexplained: float | None) -> Decision:
+    """No claim on an equation that the data contradict, nor on one of several that they allow."""
+    if unexplained is None:
+        reason = (
+            "the lower derivatives obey a relation of their own on these data, so other equations fit as well: take "
+            "more runs that differ from one another, or fewer `terms`"
+        )
+        return replace(decision, verdict="cannot tell", reason=reason)
     reason = (
         f"the equation leaves {unexplained:.1e} of the leading derivative unexplained, more than the noise does, and "
         f"one with too few terms is more symmetric than the truth: raise `order`, or give other `terms` or `leading`"

@@ -15,12 +15,16 @@ from jaxtyping import Float
 
 from ..errors import IsotropyError
 from ..geometry.space import Space
+from ..numerics.decide import decide
 from ..numerics.pencil import triangular
 from .coordinates import JetSpace
 from .field import FieldData
 
 GROUPS = 10
 """Groups of test functions that are left out in turn."""
+
+ROUNDING = 1e4 * float(np.finfo(np.float64).eps)
+"""What rounding leaves of relations between derivatives: these multiply it by powers of the frequencies."""
 
 ROWS = 4
 """Test functions for each term, at least."""
@@ -30,7 +34,8 @@ ROWS = 4
 class Relation:
     """``leading`` = sum of ``coefficients`` (f,) times the functions of ``space`` in the jet coordinates ``places``.
 
-    ``residual`` is what it leaves of the leading derivative on test functions left out, as a share of it.
+    ``residual`` is what it leaves of the leading derivative on test functions left out, as a share of it; ``others``
+    counts the relations that hold among the terms themselves on the data, so that they could be added to it.
     """
 
     leading: int
@@ -38,6 +43,7 @@ class Relation:
     space: Space
     coefficients: Float[np.ndarray, " f"]
     residual: float
+    others: int
 
     def describe(self, jets: JetSpace, *, noise: Any = None) -> str:
         """The equation as a line of text."""
@@ -115,7 +121,9 @@ def fit(
     error = float(np.sqrt(np.mean(_errors(factors, counts, chosen))))
     coefficients = np.zeros(len(alive))
     coefficients[chosen] = _solve(whole, chosen)[0] * size[-1] / size[chosen]
-    return Relation(leading, places, space, coefficients, error)
+    values = np.linalg.svd(whole[:, :-1][:, alive], compute_uv=False)
+    others = decide(values, floor=ROUNDING * values.max(initial=0.0)).nullity
+    return Relation(leading, places, space, coefficients, error, others)
 
 
 def left_over(relation: Relation, data: FieldData, points: Float[np.ndarray, "p N"]) -> Float[np.ndarray, " r"]:
