@@ -68,7 +68,7 @@ def test_angular_momentum_closes_to_so3(points):
     assert [text for *_, text in found.table] == ["L3", "−L2", "L1"]
 
 
-@pytest.mark.parametrize(("level", "name"), [(-0.5, "so(4)"), (0.5, "so(1,3)")])
+@pytest.mark.parametrize(("level", "name"), [(-0.5, "so(4)"), pytest.param(0.5, "so(1,3)", marks=pytest.mark.slow)])
 def test_kepler_closes_on_a_shell_of_energy(points, level, name):
     shell = on_shell(kepler, level, points)
     found = brackets(KEPLER, shell, names=NAMES)
@@ -137,6 +137,7 @@ def test_a_bracket_broken_by_a_thousandth_does_not_close(points):
     assert found.residual > 1e-5
 
 
+@pytest.mark.slow
 def test_brackets_of_laws_found_from_motions(points):
     field = PhaseSpace.canonical(6).field(lambda z: z @ z / 2)
     with jax.enable_x64(True):
@@ -166,6 +167,7 @@ def test_a_central_force_has_four_pairs(of_central):
     assert len(of_central.pairs) == 4
 
 
+@pytest.mark.slow
 def test_the_fields_of_the_laws_are_those_of_automatic_differentiation(of_central):
     functions = parse(CENTRAL[2], SPACE)
     action = iso.Action.hamiltonian(iso.VectorFields(parse(CENTRAL[1], SPACE)))

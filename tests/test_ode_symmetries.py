@@ -77,6 +77,7 @@ def test_what_is_found_takes_orbits_to_orbits(of_kepler, seed):
     np.testing.assert_allclose(moved, solve(kepler, start, times) @ move.T, rtol=1e3 * RTOL, atol=1e3 * RTOL)
 
 
+@pytest.mark.slow
 def test_kepler_without_time_has_rotations_alone():
     found = iso.discover(kepler, iso.Action.vector_field(groups.GL(6)), iso.Samples.normal(100, 6, seed=0))
     assert found.algebra.name == "so(3)"
@@ -121,6 +122,7 @@ def test_linear_systems_commute_with_their_symmetries(seed):
     assert found.dimension == expected
 
 
+@pytest.mark.slow
 def test_fields_of_degree_two_report_truncation_and_the_field_itself():
     space = iso.spaces.Polynomials(2, degree=2)
     action = iso.Action.vector_field(iso.VectorFields(space), time=True)
@@ -155,6 +157,7 @@ def test_time_is_named_apart_from_a_coordinate_called_t():
     assert "t ∂t − v ∂v + time ∂time" in found.generator_text
 
 
+@pytest.mark.slow
 def test_a_learned_model_is_looked_at_like_any_other():
     model = eqx.nn.MLP(2, 2, 8, 1, key=jax.random.key(0))
     turn = jnp.array([[0.0, -1.0], [1.0, 0.0]])
@@ -185,6 +188,7 @@ def test_symmetries_of_motions(motions):
     assert found.dimension == 2
 
 
+@pytest.mark.slow
 def test_noisy_motions_are_not_called_certain(motions):
     t, z, label = motions
     noisy = z + 0.01 * np.random.default_rng(1).normal(size=z.shape)

@@ -1,7 +1,7 @@
 """Write moon.csv: the Moon about the Earth and the Sun's place, from the Chebyshev series of JPL's ephemeris DE421.
 
 Needs the packages ``de421`` and ``jplephem`` (``pip install 'isotropy[planets]'``), which ship the series themselves:
-nothing is downloaded. Velocities and accelerations are derivatives of the same polynomials. Run it beside the file.
+nothing is downloaded. Velocities and accelerations are derivatives of the same polynomials. Run it in place.
 """
 
 from __future__ import annotations

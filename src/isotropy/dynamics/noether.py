@@ -103,7 +103,7 @@ def noether(
     >>> answer = noether(spring, groups.GL(4), Samples.normal(60, 4, seed=0),
     ...                  spaces.Polynomials(4, degree=2, variables=names))
     >>> answer.symmetries.name, len(answer.pairs), answer.one_to_one
-    ('u(2)', 4, True)
+    ('so(3)+R', 4, True)
     """
     if not isinstance(functions, Space):
         raise IsotropyError(f"`functions` must be a space of functions. Got {type(functions).__name__}.")
