@@ -101,16 +101,21 @@ def view(function: Any, X: np.ndarray) -> Normalised:
 
 def planted(shape: str, miss: float, X: np.ndarray, kind: str) -> Planted:
     """The function with this defect on these points."""
+
+    def with_amount(amount: float) -> Planted:
+        # As an array, so that one compilation serves all amounts.
+        return Planted(shape == "wavy", np.asarray(amount))
+
     if miss == 0:
-        return Planted(shape == "wavy", 0.0)
+        return with_amount(0.0)
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = 0.5 * (low + high)
-        if smallest(Planted(shape == "wavy", middle), X, kind) < miss * TOLERANCE:
+        if smallest(with_amount(middle), X, kind) < miss * TOLERANCE:
             low = middle
         else:
             high = middle
-    return Planted(shape == "wavy", high)
+    return with_amount(high)
 
 
 def problem(setting: Any, kind: str, seed: list[int], trials: int) -> tuple[np.ndarray, np.ndarray, Planted]:
@@ -290,6 +295,8 @@ def markdown(record: dict[str, list[int]]) -> str:
     head = "| F is fitted by | settings | trials a setting | worst share of false finds | settings above 0.05 | found |"
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for kind, name in (("radial", "radial functions"), ("networks", "networks")):
+        if not any(entry[0] for label, entry in record.items() if label.startswith(kind)):
+            continue
         s = summary(record, kind)
         lines.append(
             f"| {name} | {s['settings']} | {s['trials']} | {s['worst']:.3f} | {s['above']} | {s['found']:.2f} |"
@@ -302,20 +309,23 @@ def picture(record: dict[str, list[int]]) -> None:
     import matplotlib.pyplot as plt
 
     plt.rcParams["svg.hashsalt"] = "isotropy"
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
-    for axis, kind in zip(axes, KINDS, strict=True):
+    kinds = [kind for kind in KINDS if any(label.startswith(kind) for label in record)]
+    shape = {"figsize": (4 * len(kinds), 3.2), "sharey": True, "squeeze": False, "layout": "constrained"}
+    figure, grid = plt.subplots(1, len(kinds), **shape)
+    axes = list(grid[0])
+    for axis, kind in zip(axes, kinds, strict=True):
         settings = [s for s in KINDS[kind][0] if record.get(key(kind, s), [0])[0]]
-        for shape, marker in zip(SHAPES, "os", strict=True):
-            near = [s for s in settings if s[0] == shape and s[1] > 0]
+        for form, marker in zip(SHAPES, "os", strict=True):
+            near = [s for s in settings if s[0] == form and s[1] > 0]
             shares = [record[key(kind, s)][1] / record[key(kind, s)][0] for s in near]
-            axis.plot([s[1] for s in near], shares, marker, alpha=0.7, label=f"invented, {shape}")
-            exact = [s for s in settings if s[0] == shape and s[1] == 0]
+            axis.plot([s[1] for s in near], shares, marker, alpha=0.7, label=f"invented, {form}")
+            exact = [s for s in settings if s[0] == form and s[1] == 0]
             shares = [record[key(kind, s)][2] / record[key(kind, s)][0] for s in exact]
-            axis.plot([0] * len(exact), shares, marker, mfc="none", label=f"found, {shape}")
+            axis.plot([0] * len(exact), shares, marker, mfc="none", label=f"found, {form}")
         axis.axhline(LEVEL, color="black", lw=0.8)
         axis.set(title="radial functions" if kind == "radial" else kind, xlabel="nearest miss / tolerance")
     axes[0].set(ylabel="share of trials", ylim=(-0.03, 1.03))
-    axes[1].legend(frameon=False, fontsize=8)
+    axes[-1].legend(frameon=False, fontsize=8)
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
