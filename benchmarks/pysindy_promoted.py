@@ -134,8 +134,9 @@ def plot(results: dict) -> None:
     plt.rcParams["svg.hashsalt"] = "isotropy"
     names = {"ours": "promoted", "stlsq": "STLSQ", "sr3": "SR3", "weak": "weak SINDy", "ours, weak": "promoted, weak"}
     titles = {"axis": "SO(2) inside SO(3): a tilted axis", "lorenz": "Lorenz: one reflection of seven"}
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for panel, system in zip(axes, SYSTEMS, strict=True):
+    there = [system for system in SYSTEMS if any(key.startswith(system) for key in results)]
+    figure, axes = plt.subplots(1, len(there), figsize=(4.6 * len(there), 3.6), layout="constrained", squeeze=False)
+    for panel, system in zip(axes[0], there, strict=True):
         for (key, name), mark in zip(names.items(), "osv^D", strict=True):
             levels = [n for n in NOISE if all(key in r for r in results.get(f"{system} {n}", {"": {}}).values())]
             if not levels:
@@ -144,14 +145,11 @@ def plot(results: dict) -> None:
             middle = [np.mean(r) for r in rows]
             panel.loglog([100 * n for n in levels], middle, marker=mark, label=name)
         seeds = min((len(rows) for key, rows in results.items() if key.startswith(system)), default=0)
-        panel.set(
-            title=f"{titles[system]} ({seeds} data sets)",
-            xlabel="noise, % of the states' size",
-            ylabel="error of a coefficient",
-        )
+        panel.set(title=f"{titles[system]} ({seeds} data sets)", ylabel="error of a coefficient")
+        panel.set_xlabel("noise, % of the states' size")
         panel.set_xticks([100 * n for n in NOISE], [f"{100 * n:g}" for n in NOISE])
         panel.minorticks_off()
-    axes[1].legend(frameon=False)
+    axes[0, -1].legend(frameon=False)
     figure.savefig(FIGURE, metadata={"Date": None})
 
 
