@@ -168,6 +168,31 @@ def test_promotion_finds_the_rotations_that_the_data_allow():
     assert model.score(X, y) > 0.99
 
 
+@pytest.mark.parametrize(("part", "expected"), [(0.0, "enforce"), (0.5, "promote"), (None, "promote")])
+def test_auto_takes_what_predicts_best(part, expected):
+    """Symmetric under all rotations, under those about one axis, and under none: promotion then keeps nothing."""
+    rng = np.random.default_rng(0)
+    X, fresh = rng.uniform(-1, 1, (40, 3)), rng.uniform(-1, 1, (500, 3))
+
+    def truth(X: np.ndarray) -> np.ndarray:
+        if part is None:
+            return X @ [1.0, 2.0, 3.0] + X[:, 0] * X[:, 1] - X[:, 2] * X[:, 1] + X[:, 0] ** 2
+        return (X**2).sum(axis=1) + part * (X[:, 2] + X[:, 2] ** 2)
+
+    y = truth(X) + 0.2 * rng.standard_normal(40)
+    action = Action(groups.SO(3))
+    model = SymmetricRegressor(action=action, how="auto").fit(X, y)
+    assert model.chosen_ == expected
+    if expected == "promote":
+        assert model.symmetries_.dimension == (1 if part else 0)
+    assert model.held_out_[expected] <= 1.5 * min(model.held_out_.values())
+    # What is fitted is the chosen one, on all data.
+    alone = SymmetricRegressor(action=None if expected == "none" else action)
+    alone.set_params(how="promote" if expected == "promote" else "enforce").fit(X, y)
+    np.testing.assert_array_equal(model.predict(fresh), alone.predict(fresh))
+    assert clone(model).how == "auto"
+
+
 def test_a_space_without_symmetric_functions_gives_zero_and_a_warning():
     space = spaces.Polynomials(3, degree=1, minimum_degree=1)
     X, y = np.random.default_rng(0).standard_normal((20, 3)), np.ones(20)
@@ -190,6 +215,7 @@ X, Y = np.zeros((10, 3)), np.zeros((10, 3))
         (lambda: SymmetricRegressor(how="impose").fit(X, Y), "'how' parameter"),
         (lambda: SymmetricRegressor(alpha=-1.0).fit(X, Y), "'alpha' parameter"),
         (lambda: SymmetricRegressor(how="promote").fit(X, Y, sample_weight=np.ones(10)), "`sample_weight` is for"),
+        (lambda: SymmetricRegressor(how="auto").fit(X, Y, sample_weight=np.ones(10)), "`sample_weight` is for"),
     ],
 )
 def test_bad_input_is_one_sentence(call, message):

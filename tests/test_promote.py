@@ -256,6 +256,9 @@ def test_a_path_gives_up_generators_as_the_strength_falls():
         ({"action": iso.Action(groups.SO(2))}, "moves points of R\\^2"),
         ({"action": iso.Action(groups.SO(3).vector, groups.SO(3).vector)}, "one column for each"),
         ({"space": Polynomials(3, degree=0)}, "there is nothing to promote"),
+        ({"sparsity": np.nan}, "finite number >= 0"),
+        ({"discrete": -1.0}, "finite number >= 0"),
+        ({"strengths": [1.0, np.nan]}, "`strengths` must be finite"),
         ({"space": "polynomials"}, "`space` must be a Space"),
     ],
 )

@@ -164,6 +164,7 @@ def figure(rows: list[dict[str, str]], theirs: dict[tuple[str, ...], int], path:
     """Median samples needed over coefficients, ours and the published, one panel for each experiment."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     plt.rcParams["svg.hashsalt"] = "isotropy"
     table = medians(rows, theirs)
@@ -182,6 +183,7 @@ def figure(rows: list[dict[str, str]], theirs: dict[tuple[str, ...], int], path:
         features, group = EXPERIMENTS[name]
         shown = {"ortho": "projections", "quad": "squared distances"}[features]
         axes.set(title=f"{shown}, candidates {group}(m)", xlabel="coefficients", ylabel="samples needed (median)")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize=6, title="solid: here; dotted: published", title_fontsize=6)
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import lars_path_gram
+from sklearn.model_selection import KFold
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import groups
@@ -26,14 +27,24 @@ from .results.basis import Basis
 DEGREE = 2
 """Degree of the polynomials where no space is given."""
 
+FOLDS = 5
+"""Parts of the data that are left out in turn under ``how="auto"``."""
+
+CHOICES = ("enforce", "promote", "none")
+"""What ``how="auto"`` chooses from, the most symmetric first."""
+
 
 class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Linear regression on functions that a group leaves unchanged (``how="enforce"``), or may (``how="promote"``).
 
+    ``how="auto"`` compares no constraint, promotion and enforcement by cross-validation (`chosen_`).
+
     ``space`` holds the functions of each output, by default polynomials of degree 2 in the features seen; ``action``
     says how the group moves inputs and outputs. Under "enforce" the fit is a combination of the basis that
     `isotropy.enforce` finds, and no action means no constraint; under "promote" it is that of `isotropy.promote`, by
-    default with the rotations SO(n) of all n inputs as candidates.
+    default with the rotations SO(n) of all n inputs as candidates. Under "auto" all three are fitted on each of five
+    parts of the data left out in turn (dealt by ``seed``). The most symmetric one whose squared error there is within
+    one standard error, over the parts, of the least is fitted to all data. It costs five times the three fits.
 
     An enforced fit is ridge regression: the penalty is the sum of squares of all coefficients on the functions of
     ``space``, scaled to unit mean square over the samples, so it does not depend on the basis; constants go free.
@@ -55,6 +66,10 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         What survived (``how="promote"``).
     fit_ : Fit
         The whole answer of `promote` (``how="promote"``).
+    chosen_ : str
+        Which of "none", "promote" and "enforce" was used.
+    held_out_ : dict
+        The mean squared error on left-out data of each (``how="auto"``).
 
     >>> from isotropy import groups
     >>> X = np.random.default_rng(0).standard_normal((30, 3))
@@ -67,7 +82,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         space: Space | None = None,
         action: Action | None = None,
-        how: Literal["enforce", "promote"] = "enforce",
+        how: Literal["enforce", "promote", "auto"] = "enforce",
         *,
         alpha: float | None = None,
         sparse: bool = False,
@@ -96,17 +111,57 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         targets = y.reshape(len(X), -1)
         self.space_ = self._space()
         self._check(targets)
-        if self.how == "promote":
-            if sample_weight is not None:
-                raise IsotropyError("`sample_weight` is for how='enforce': leave it out, or repeat the samples.")
-            return self._promoted(X, targets)
-        self.basis_ = self._basis(targets.shape[1])
-        if self.action is None:
+        if self.how != "enforce" and sample_weight is not None:
+            raise IsotropyError("`sample_weight` is for how='enforce': leave it out, or repeat the samples.")
+        action = self.action
+        if self.how != "enforce" and action is None:
+            rotations = groups.SO(X.shape[1])
+            action = Action(rotations, targets.shape[1] * rotations.scalar)
+        self.chosen_ = self.how if action is not None else "none"
+        if self.how == "auto":
+            self.chosen_ = self._compare(X, targets, action)
+        return self._fit(X, targets, weights, action if self.chosen_ != "none" else None)
+
+    def _fit(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray, action: Action | None
+    ) -> SymmetricRegressor:
+        """Fit as ``chosen_`` says."""
+        if self.chosen_ == "promote":
+            assert action is not None
+            self.fit_ = promote(self.space_, action, X, targets, strength=self.strength, seed=self.seed)
+            self.symmetries_ = self.fit_.symmetries
+            self.coefficients_ = np.asarray(self.fit_.coefficients).reshape(self.space_.dimension, -1)
+            self.coef_ = self.coefficients_.ravel()
+            return self
+        self.basis_ = self._basis(action, targets.shape[1])
+        if action is None:
             self._fit_freely(X, targets, weights)
         else:
             self._fit_symmetric(X, targets, weights)
         self.coefficients_ = self.basis_.section(self.coef_)
         return self
+
+    def _compare(self, X: np.ndarray, targets: np.ndarray, action: Action | None) -> str:
+        """The most symmetric choice that is not worse on data left out than the best by more than the folds differ."""
+        folds = min(FOLDS, len(X))
+        if folds < 2:
+            raise IsotropyError("how='auto' compares on data left out, and X has 1 sample: use more, or another `how`.")
+        errors: dict[str, list[float]] = {name: [] for name in CHOICES}
+        for kept, left in KFold(folds, shuffle=True, random_state=self.seed).split(X):
+            for name in CHOICES:
+                trial = type(self)(**self.get_params(deep=False))
+                trial.n_features_in_, trial.space_, trial.chosen_ = self.n_features_in_, self.space_, name
+                used = None if name == "none" else action
+                trial._fit(X[kept], targets[kept], np.ones(len(kept)), used)
+                miss = self.space_.values(X[left]) @ trial.coefficients_ - targets[left]
+                errors[name].append(float((miss**2).mean()))
+        self.held_out_ = {name: float(np.mean(parts)) for name, parts in errors.items()}
+        best = errors[min(CHOICES, key=lambda name: self.held_out_[name])]
+        for name in CHOICES:
+            excess = np.subtract(errors[name], best)
+            if excess.mean() <= excess.std(ddof=1) / np.sqrt(folds):
+                return name
+        return CHOICES[-1]
 
     def predict(self, X: Any) -> Float[np.ndarray, "p ..."]:
         """The fitted outputs at inputs (p, m), of the shape of the outputs fitted to."""
@@ -139,9 +194,10 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self.space
 
     def _check(self, targets: np.ndarray) -> None:
-        if self.how not in ("enforce", "promote"):
+        if self.how not in ("enforce", "promote", "auto"):
             raise IsotropyError(
-                f"The 'how' parameter of SymmetricRegressor must be 'enforce' or 'promote'. Got {self.how!r} instead."
+                f"The 'how' parameter of SymmetricRegressor must be 'enforce', 'promote' or 'auto'. "
+                f"Got {self.how!r} instead."
             )
         if self.alpha is not None and not (isinstance(self.alpha, numbers.Real) and self.alpha >= 0):
             raise IsotropyError(
@@ -161,9 +217,9 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if got != want:
                 raise IsotropyError(f"{name.format(got, want)}: give both the same number.")
 
-    def _basis(self, outputs: int) -> Basis:
-        if self.action is not None:
-            return enforce(self.action, self.space_, seed=self.seed)
+    def _basis(self, action: Action | None, outputs: int) -> Basis:
+        if action is not None:
+            return enforce(action, self.space_, seed=self.seed)
         size = self.space_.dimension * outputs
         return Basis(
             space=self.space_,
@@ -220,17 +276,6 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.alpha_ = part.strength
             result[kept, column] = part.weights[:, 0]
         return result
-
-    def _promoted(self, X: np.ndarray, targets: np.ndarray) -> SymmetricRegressor:
-        action = self.action
-        if action is None:
-            rotations = groups.SO(X.shape[1])
-            action = Action(rotations, targets.shape[1] * rotations.scalar)
-        self.fit_ = promote(self.space_, action, X, targets, strength=self.strength, seed=self.seed)
-        self.symmetries_ = self.fit_.symmetries
-        self.coefficients_ = np.asarray(self.fit_.coefficients).reshape(self.space_.dimension, -1)
-        self.coef_ = self.coefficients_.ravel()
-        return self
 
 
 def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, count: float) -> np.ndarray:

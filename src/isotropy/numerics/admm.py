@@ -115,28 +115,28 @@ class Splitting:
         converged, balance, since, count = False, BALANCE, 0, 0
         anderson, settled, before, last = Anderson(), 0, [0], np.zeros(0)
         for count in range(1, max(iterations, 1) + 1):
-            primal = dual = 0.0
-            points = [
-                RELAXATION * v + (1.0 - RELAXATION) * x + u for v, x, u in zip(images, copies, multipliers, strict=True)
-            ]
+            earlier, points = copies, []
+            for v, x, u in zip(images, copies, multipliers, strict=True):
+                point = RELAXATION * v
+                point += (1.0 - RELAXATION) * x
+                point += u
+                points.append(point)
             if settled == SETTLED:
                 anderson.reset()
                 last = _join(points)
             elif settled > SETTLED:
                 last = anderson.next(last, _join(points))
                 points = _split(last, points)
-            for i, (term, point) in enumerate(zip(terms, points, strict=True)):
-                shrunk = shrink[i](point, term.weight * sizes[i] / rho)
-                multipliers[i] = point - shrunk
-                dual += float(((shrunk - copies[i]) ** 2).sum())
-                copies[i] = shrunk
-            b = sum(
-                (t.adjoint(x - u) / s for t, s, x, u in zip(terms, sizes, copies, multipliers, strict=True)),
-                np.zeros(loss.shape),
-            )
+            copies = [
+                shrink[i](point, term.weight * sizes[i] / rho)
+                for i, (term, point) in enumerate(zip(terms, points, strict=True))
+            ]
+            multipliers = [point - x for point, x in zip(points, copies, strict=True)]
+            b = np.zeros(loss.shape)
+            for t, s, x, u in zip(terms, sizes, copies, multipliers, strict=True):
+                b += t.adjoint(x - u) / s
             w = step(rho, b, w)
-            images = [t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
-            primal = sum(float(((v - x) ** 2).sum()) for v, x in zip(images, copies, strict=True))
+            images = [t.forward(w) if s == 1.0 else t.forward(w) / s for t, s in zip(terms, sizes, strict=True)]
             if count % CHECK == 0 or count == iterations:
                 duals = [(rho / s) * (v - x + u) for s, v, x, u in zip(sizes, images, copies, multipliers, strict=True)]
                 found = certify(loss, terms, w, duals)
@@ -156,8 +156,8 @@ class Splitting:
                 since = 0
                 # Residuals are weighed against the sizes of copies and multipliers: plain residuals are blind to
                 # a threshold that is far too small, where both of them are small and nothing moves.
-                ahead = primal * np.sqrt(sum(float((u * u).sum()) for u in multipliers))
-                behind = dual * np.sqrt(sum(float((x * x).sum()) for x in copies))
+                ahead = _square(images, copies) * np.sqrt(_square(multipliers))
+                behind = _square(copies, earlier) * np.sqrt(_square(copies))
                 factor = (
                     1.0
                     if min(ahead, behind) <= 0
@@ -174,6 +174,12 @@ class Splitting:
         assert best is not None
         state = State(w, tuple(copies), tuple(multipliers), weight / rho)
         return Outcome(best[1], best[0], count, converged, state)
+
+
+def _square(parts: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None) -> float:
+    """The sum of squares of the parts, or of how far they are from others."""
+    differences = parts if others is None else [x - y for x, y in zip(parts, others, strict=True)]
+    return sum(float(np.vdot(d, d)) for d in differences)
 
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-MEMORY = 8
+MEMORY = 16
 """Earlier steps that are combined."""
 
 
@@ -21,8 +21,7 @@ class Anderson:
 
     def reset(self) -> None:
         """Forget every step."""
-        self._images: list[np.ndarray] = []
-        self._residuals: list[np.ndarray] = []
+        self._count = 0
         self._size = np.inf
 
     def next(self, point: Float[np.ndarray, " n"], image: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -32,15 +31,24 @@ class Anderson:
         if size > 2.0 * self._size:
             self.reset()
         self._size = min(self._size, size)
-        self._images.append(image)
-        self._residuals.append(residual)
-        del self._images[:-MEMORY], self._residuals[:-MEMORY]
-        if len(self._images) < 2:
+        if not self._count:
+            self._images, self._residuals = np.empty((2, MEMORY, len(image)))
+            self._products = np.zeros((MEMORY, MEMORY))
+        new = self._count % MEMORY
+        self._count += 1
+        held = min(self._count, MEMORY)
+        self._images[new], self._residuals[new] = image, residual
+        # One row of inner products is new; those of differences follow from them.
+        row = self._residuals[:held] @ residual
+        self._products[new, :held] = self._products[:held, new] = row
+        if held < 2:
             return image
-        differences = np.stack([r - residual for r in self._residuals[:-1]])
-        gram = differences @ differences.T
+        others = np.delete(np.arange(held), new)
+        inner = self._products[np.ix_(others, others)]
+        gram = inner - row[others] - row[others][:, None] + row[new]
         # A nudge of rounding size: residuals that hardly differ say nothing about where to go.
         gram[np.diag_indices_from(gram)] += np.sqrt(np.finfo(float).eps) * np.trace(gram) / len(gram)
-        weights = np.linalg.solve(gram, -(differences @ residual))
-        moved = sum(w * (g - image) for w, g in zip(weights, self._images[:-1], strict=True))
-        return image + moved
+        weights = np.zeros(held)
+        weights[others] = np.linalg.solve(gram, row[new] - row[others])
+        weights[new] = 1.0 - weights.sum()
+        return weights @ self._images[:held]

@@ -93,14 +93,14 @@ class MatrixMap:
         """The matrix of the coefficients ``w``, of shape (f,) or (f, c)."""
         value = self._forward(w.reshape(self.features, -1))
         if self.factor is not None:
-            value = np.moveaxis(np.tensordot(self.factor, value, axes=(1, 1)), 0, 1)
+            value = _each(self.factor.T, value)
         return value.reshape(self.columns, -1).T
 
     def adjoint(self, matrix: np.ndarray) -> Float[np.ndarray, "f c"]:
         """The coefficients (f, c) with ``<A(w), matrix> = <w, adjoint(matrix)>`` for all w of shape (f, c)."""
         value = matrix.T.reshape(self.columns, self.rows, -1)
         if self.factor is not None:
-            value = np.moveaxis(np.tensordot(self.factor, value, axes=(0, 1)), 0, 1)
+            value = _each(self.factor, value)
         return self._adjoint(value)
 
     def gram(self) -> Float[np.ndarray, "f f"]:
@@ -121,6 +121,14 @@ class MatrixMap:
                 generator = self._stacked[j * k : (j + 1) * k]
                 result += generator.T @ (generator.T @ weight).T
         return 0.5 * (result + result.T)
+
+
+def _each(matrix: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """The middle axis of ``value`` (q, k, c) times ``matrix`` (k, r), as one product."""
+    q, k, c = value.shape
+    if c == 1:
+        return (value.reshape(q, k) @ matrix)[:, :, None]
+    return (value.transpose(0, 2, 1).reshape(q * c, k) @ matrix).reshape(q, c, -1).transpose(0, 2, 1)
 
 
 def _checked_factor(factor: Any, rows: int) -> np.ndarray | None:

@@ -101,6 +101,8 @@ def promote(
         )
     if not 0 < level < 1:
         raise IsotropyError(f"The 'level' parameter of promote must lie between 0 and 1. Got {level!r} instead.")
+    if discrete is not None:
+        discrete = checked_weight(discrete, "discrete")
     if noise is not None and checked_weight(noise, "noise") == 0:
         raise IsotropyError("`noise` must be positive: for data without noise use `exact=True`.")
     problem = build(space, action, points, targets.shape[1], samples)
