@@ -40,9 +40,8 @@ def true_heat():
     return iso.symmetries_of(lambda j: j.u_t - j.u_xx, **PLANE)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_heat_without_noise(seed, true_heat):
-    found = iso.symmetries_of(FieldData(GRID, 0.3 + waves(seed), periodic="x"))
+def test_heat_without_noise(true_heat):
+    found = iso.symmetries_of(FieldData(GRID, 0.3 + waves(0), periodic="x"))
     assert found.equation == "u_t = u_xx"
     assert (found.dimension, found.superposition, found.decision.verdict) == (8, 3, "supported")
     assert found.name == true_heat.name
@@ -95,8 +94,10 @@ def test_a_field_that_is_a_polynomial_hides_candidates():
     """On u = x^2 + 2 t the field (u - x^2 - 2 t) ∂u vanishes: nothing can be said of it."""
     x = np.linspace(-1, 1, 20)
     u = x**2 + 2 * T[:, None]
-    found = iso.symmetries_of(FieldData({"t": T, "x": x}, u), terms=iso.spaces.parse("u_xx", ["u_xx"]))
-    assert found.unseen.dimension >= 3
+    fields = iso.VectorFields(iso.spaces.parse("1 + t + u + x^2", ["t", "x", "u"]))
+    terms = iso.spaces.parse("u_xx", ["u_xx"])
+    found = iso.symmetries_of(FieldData({"t": T, "x": x}, u), terms=terms, candidates=fields)
+    assert found.unseen.dimension == 3
     assert any("u ∂u" in text for text in found.unseen.text)
 
 
