@@ -17,7 +17,9 @@ from jaxtyping import Float
 
 from .geometry.action import Action
 from .geometry.data import BLOCKS, Data
+from .geometry.estimate import Estimate
 from .geometry.fibre import Linear
+from .geometry.space import Space
 from .lie import terms_of_space
 from .numerics.certify import Certificate, certify
 from .numerics.decide import numerical_floor
@@ -71,7 +73,7 @@ def certificate(
     # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
     errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
     covariance = np.kron((right.T / sizes**2) @ right, errors)
-    bracket, form = _operator(data, action, seen, row_scale, scale)
+    bracket, form = _operator(data, space, action, seen, row_scale, scale)
     # Functions that no candidate moves, constants for one, have no size and no bracket.
     weights, axes = np.linalg.eigh(form)
     kept = weights > numerical_floor(np.float64, parameters, weights[-1])
@@ -94,6 +96,50 @@ def certificate(
     return answer
 
 
+def of_estimate(
+    estimate: Estimate,
+    action: Action,
+    *,
+    seen: Float[np.ndarray, "s q"],
+    row_scale: Float[np.ndarray, " n"],
+    tolerance: float,
+    level: float,
+) -> Certificate | None:
+    """The same for a section that brings the covariance of its parameters.
+
+    The covariance is raised where parts of the data move the operator by more than it says. Errors are not known to be
+    normal and independent here, so nothing is ``certain``.
+    """
+    parameters = estimate.coefficients.size
+    motion = action.value_motion
+    if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
+        return None
+    scale = np.sqrt((estimate.space.values(estimate.samples.points) ** 2).mean(axis=0))
+    scale[scale == 0] = 1.0
+    bracket, form = _operator(estimate, estimate.space, action, seen, row_scale, scale)
+    weights, axes = np.linalg.eigh(form)
+    kept = weights > numerical_floor(np.float64, parameters, weights[-1])
+    frame = (axes[:, kept] * np.sqrt(weights[kept])).T * np.repeat(scale, estimate.coefficients.shape[1])
+    size = float(np.linalg.norm(frame @ estimate.coefficients.ravel()))
+    if size == 0:
+        return None
+    operator = bracket @ (axes[:, kept] / np.sqrt(weights[kept])) * size
+    frame = frame / size
+    covariance = frame @ estimate.covariance @ frame.T
+    # Rounding is noise as well: without it exact data would claim to know everything.
+    covariance += np.eye(len(frame)) * numerical_floor(np.float64, parameters, 1.0) ** 2
+    changes = np.einsum(
+        "kpq,qd,ld->lkp", operator, frame, estimate.moved.reshape(len(estimate.moved), -1), optimize=True
+    )
+    expected = float(np.einsum("kpq,qr,kpr->", operator, covariance, operator, optimize=True))
+    variance = max(1.0, float((changes**2).sum(axis=(1, 2)).mean()) / expected) if expected > 0 else 1.0
+    beta = frame @ estimate.coefficients.ravel()
+    answer = certify(operator, beta, covariance, variance, estimate.dof, tolerance=tolerance, level=level)
+    if answer.verdict != "certain":
+        return answer
+    return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension)
+
+
 def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
     """What the jackknife of `Data.refits` takes for the identity where errors are independent, in the frame ``left``.
 
@@ -111,11 +157,16 @@ def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
 
 
 def _operator(
-    data: Data, action: Action, seen: np.ndarray, row_scale: np.ndarray, scale: Float[np.ndarray, " f"]
+    data: Data | Estimate,
+    space: Space,
+    action: Action,
+    seen: np.ndarray,
+    row_scale: np.ndarray,
+    scale: Float[np.ndarray, " f"],
 ) -> tuple[Float[np.ndarray, "k s q"], Float[np.ndarray, "q q"]]:
     """The bracket of seen directions and parameters, in few rows, and the form that measures functions."""
     samples = data.samples
-    s, n, f = len(seen), action.fibre_dimension, data.space.dimension
+    s, n, f = len(seen), action.fibre_dimension, space.dimension
     factor, form = TriangularFactor(s * f * n), np.zeros((f * n, f * n))
     step = max(1, BATCH // (n * action.dimension * f * n))
     for start in range(0, len(samples), step):
@@ -124,7 +175,7 @@ def _operator(
         rows = weights[:, None, None, None, None] * row_scale[:, None, None, None]
         parts = [
             np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], seen, optimize=True).reshape(-1, s, f * n)
-            for part in terms_of_space(action, data.space, points)
+            for part in terms_of_space(action, space, points)
         ]
         factor.add((parts[0] - parts[1]).reshape(-1, s * f * n))
         for part in parts:
