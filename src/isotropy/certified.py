@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from .geometry.action import Action
 from .geometry.data import Data
+from .geometry.estimate import Estimate
 from .geometry.fibre import Linear
 from .geometry.regression import BLOCKS
 from .geometry.space import Space
@@ -38,7 +39,7 @@ BATCH = 2**22
 
 
 @dataclass(frozen=True)
-class Estimate:
+class LeastSquares:
     """The parameters fitted to data by least squares, and what their errors are.
 
     ``beta`` (f, n) belongs to features divided by ``scale`` (f,). ``covariance`` is that of ``beta`` flattened, on
@@ -52,7 +53,7 @@ class Estimate:
     dof: int
 
     @classmethod
-    def of(cls, data: Data) -> Estimate | None:
+    def of(cls, data: Data) -> LeastSquares | None:
         """The estimate; None for models of another kind, and where features depend on each other or outnumber rows."""
         space = data.space
         if space is None:
@@ -102,7 +103,7 @@ def certificate(
     motion = action.value_motion
     if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
         return None
-    fit = Estimate.of(data)
+    fit = LeastSquares.of(data)
     if fit is None:
         return None
     beta, scale, dof = fit.beta, fit.scale, fit.dof
@@ -144,7 +145,7 @@ class Bounds:
 
 
 def bounds_of_element(
-    fit: Estimate,
+    fit: LeastSquares,
     change: Float[np.ndarray, "k q"],
     unrelated: Float[np.ndarray, "k q"],
     *,
@@ -185,6 +186,50 @@ def bounds_of_element(
     )
 
 
+def of_estimate(
+    estimate: Estimate,
+    action: Action,
+    *,
+    seen: Float[np.ndarray, "s q"],
+    row_scale: Float[np.ndarray, " n"],
+    tolerance: float,
+    level: float,
+) -> Certificate | None:
+    """The same for a section that brings the covariance of its parameters.
+
+    The covariance is raised where parts of the data move the operator by more than it says. Errors are not known to be
+    normal and independent here, so nothing is ``certain``.
+    """
+    parameters = estimate.coefficients.size
+    motion = action.value_motion
+    if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
+        return None
+    scale = np.sqrt((estimate.space.values(estimate.samples.points) ** 2).mean(axis=0))
+    scale[scale == 0] = 1.0
+    bracket, form = _operator(estimate, estimate.space, action, seen, row_scale, scale)
+    weights, axes = np.linalg.eigh(form)
+    kept = weights > numerical_floor(np.float64, parameters, weights[-1])
+    frame = (axes[:, kept] * np.sqrt(weights[kept])).T * np.repeat(scale, estimate.coefficients.shape[1])
+    size = float(np.linalg.norm(frame @ estimate.coefficients.ravel()))
+    if size == 0:
+        return None
+    operator = bracket @ (axes[:, kept] / np.sqrt(weights[kept])) * size
+    frame = frame / size
+    covariance = frame @ estimate.covariance @ frame.T
+    # Rounding is noise as well: without it exact data would claim to know everything.
+    covariance += np.eye(len(frame)) * numerical_floor(np.float64, parameters, 1.0) ** 2
+    changes = np.einsum(
+        "kpq,qd,ld->lkp", operator, frame, estimate.moved.reshape(len(estimate.moved), -1), optimize=True
+    )
+    expected = float(np.einsum("kpq,qr,kpr->", operator, covariance, operator, optimize=True))
+    variance = max(1.0, float((changes**2).sum(axis=(1, 2)).mean()) / expected) if expected > 0 else 1.0
+    beta = frame @ estimate.coefficients.ravel()
+    answer = certify(operator, beta, covariance, variance, estimate.dof, tolerance=tolerance, level=level)
+    if answer.verdict != "certain":
+        return answer
+    return replace(answer, verdict="supported", verdicts=("supported",) * answer.dimension)
+
+
 def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
     """What the jackknife of `Data.refits` takes for the identity where errors are independent, in the frame ``left``.
 
@@ -202,7 +247,7 @@ def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
 
 
 def _operator(
-    data: Data,
+    data: Data | Estimate,
     space: Space,
     action: Action,
     seen: np.ndarray,

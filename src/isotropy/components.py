@@ -20,7 +20,7 @@ import scipy.linalg as sla
 from jaxtyping import Float
 
 from . import validate
-from .certified import Bounds, Estimate, bounds_of_element
+from .certified import Bounds, LeastSquares, bounds_of_element
 from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
@@ -53,6 +53,7 @@ def find(
     components: Any,
     *,
     data: Data | None = None,
+    refits: Sequence[Callable[[Any], Any]] = (),
     objection: str = "",
     tolerance: float = TOLERANCE,
     level: float = 0.05,
@@ -64,7 +65,8 @@ def find(
     (m+1, m+1), or pairs of what moves inputs and what moves outputs. Where the action moves time too, the last entry
     of a homogeneous matrix is its factor, -1 for a reversal of time, and the search tries both signs. ``data`` are the
     pairs that the model was fitted to: then ``level`` is the chance to keep any element whose true defect exceeds
-    ``tolerance``, all of those tried taken together. Nothing is kept where there is an ``objection`` to the fit.
+    ``tolerance``, all of those tried taken together. ``refits``, for other fits, are models whose distance from that of
+    ``view`` is a standard error. Nothing is kept where there is an ``objection`` to the fit.
     """
     action = view.action
     search = isinstance(components, str)
@@ -79,7 +81,7 @@ def find(
         return ()
     trial: Callable[[Component], dict[str, Any]]
     if isinstance(view, Normalised):
-        trial = _Section(view, data, tolerance=tolerance, level=level, count=len(candidates))
+        trial = _Section(view, data, refits, tolerance=tolerance, level=level, count=len(candidates))
     elif isinstance(view, Tangency):
         trial = _Set(view.cloud, tolerance)
     else:
@@ -162,12 +164,21 @@ def _brought(view: View, tolerance: float, component: Component) -> dict[str, An
 class _Section:
     """How far K_g F is from F, as a share of the difference between unrelated points."""
 
-    def __init__(self, view: Normalised, data: Data | None, *, tolerance: float, level: float, count: int) -> None:
+    def __init__(
+        self,
+        view: Normalised,
+        data: Data | None,
+        refits: Sequence[Callable[[Any], Any]],
+        *,
+        tolerance: float,
+        level: float,
+        count: int,
+    ) -> None:
         samples = view.samples
         chosen = np.unique(np.linspace(0, len(samples) - 1, LOOKED_AT).astype(int))
         self.points, self.weights = samples.points[chosen], np.sqrt(samples.weights[chosen])
         self.weights = self.weights / np.linalg.norm(self.weights)
-        refits = () if data is None else data.refits
+        refits = refits if data is None else data.refits
         self.models, self.action, self.dtype = [view.operator.model, *refits], view.action, view.operator.dtype
         self.here = [_values(model, self.points, self.action.fibre_shape) for model in self.models]
         self.other = np.random.default_rng(0).permutation(len(chosen))
@@ -190,7 +201,7 @@ class _Section:
         scale = np.where(scale > 0, scale, 1.0) * np.sqrt(first.shape[1])
         defect = float(np.linalg.norm(changes[0] * self.weights[:, None] / scale))
         floor = numerical_floor(self.dtype, self.terms, float(np.linalg.norm(self.size / scale)))
-        if self.data is None:
+        if len(self.models) == 1:
             kept = vanishes(defect, floor=floor)
             return {"defect": defect, "kept": kept, "reason": _exactly(defect, floor, kept)}
         moves = [np.linalg.norm((change - changes[0]) * self.weights[:, None] / scale) for change in changes[1:]]
@@ -210,8 +221,8 @@ class _Section:
         return {"defect": defect, "kept": kept, "bound": upper, "reason": reason}
 
     @cached_property
-    def _estimate(self) -> Estimate | None:
-        return None if self.data is None else Estimate.of(self.data)
+    def _estimate(self) -> LeastSquares | None:
+        return None if self.data is None else LeastSquares.of(self.data)
 
     def _bounds(self, component: Component, points: np.ndarray, scale: np.ndarray, moved: float) -> Bounds | None:
         """Bounds from the covariance of the fit; None where it has none or the element is not linear in the values."""

@@ -14,12 +14,13 @@ from jaxtyping import Float
 
 from . import components as elements
 from . import version
-from .certified import certificate
+from .certified import certificate, of_estimate
 from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.bracket import span
 from .geometry.cloud import Cloud
 from .geometry.data import Data
+from .geometry.estimate import Estimate
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
 from .geometry.trained import Trained
@@ -51,8 +52,8 @@ def discover(
     """Find every candidate generator that leaves ``model`` unchanged.
 
     ``model`` is a function of one point (JAX traceable: a plain function, an Equinox module, a right-hand side, a
-    tensor field) looked at on ``samples``; or `Data` with pairs, a `Cloud` of points or a `Trained` network, which
-    bring their own.
+    tensor field) looked at on ``samples``; or `Data` with pairs, a `Cloud` of points, a `Trained` network, or the
+    equation of motions (`Trajectories.fit`), which bring their own.
     ``action`` says how the candidates move inputs and outputs. ``batch_size`` bounds memory: samples per batch, chosen
     by default. For data, ``level`` is the chance allowed to claim a generator whose defect, its true distance from a
     symmetry as a fraction of its action, exceeds ``tolerance`` (see `numerics.certify`; clouds, and problems too large
@@ -93,6 +94,10 @@ def discover(
         if samples is not None:
             raise IsotropyError("`Data` brings its own samples: leave out the third argument.")
         return _from_data(model, action, components, batch_size, tolerance=tolerance, level=level)
+    if isinstance(model, Estimate):
+        if samples is not None:
+            raise IsotropyError("An `Estimate` brings its own samples: leave out the third argument.")
+        return _from_estimate(model, action, components, batch_size, tolerance=tolerance, level=level)
     if isinstance(model, Cloud):
         if samples is not None:
             raise IsotropyError("`Cloud` is its own samples: leave out the third argument.")
@@ -155,6 +160,20 @@ def _from_data(
         tolerance=tolerance,
         level=level,
     )
+
+
+def _from_estimate(
+    model: Estimate, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
+) -> Discovery:
+    """Discover on a section that brings the covariance of its parameters, such as an equation fitted to motions."""
+    view = Normalised.of(model.section, action, model.samples, batch_size=batch_size)
+    scales = {"seen": view.seen, "row_scale": view.row_scale}
+    held = of_estimate(model, action, **scales, tolerance=tolerance, level=level)
+    refits = [view.refit(again) for again in model.refits]
+    remarks = (f"fit: {model}",)
+    found = _from_refits(view, view.spectra()[0], refits, model.objection, remarks, tolerance=tolerance, held=held)
+    options = {"refits": model.refits, "objection": model.objection, "tolerance": tolerance}
+    return _with_components(found, view, components, **options)
 
 
 def _from_view(view: View, components: Any, tolerance: float) -> Discovery:

@@ -74,7 +74,7 @@ def stretches(record: Record) -> list[np.ndarray]:
 def halves(record: Record, sigma: Float[np.ndarray, " m"]) -> list[Stretch]:
     """Each stretch of the record as two halves, with velocities where the record has positions alone."""
     found, rows_of = [], stretches(record)
-    spacing = _spacing(record, rows_of) if record.positions else 0
+    spacing = smoothing(record, rows_of) if record.positions else 0
     for rows in rows_of:
         t, z = record.times[rows], record.states[rows]
         parts = [_moving(t, z, start, sigma, spacing) if record.positions else _plain(t, z, start, sigma)
@@ -153,6 +153,13 @@ class Basis:
         inner = np.linspace(low, high, count - degree + 1)
         return cls(np.concatenate([np.full(degree, low), inner, np.full(degree, high)]), degree)
 
+    @classmethod
+    def spaced(cls, t: np.ndarray, spacing: int) -> Basis:
+        """For curves of positions at times t, with ``spacing`` samples for each parameter."""
+        # No more parameters than three samples in four of a half.
+        count = int(np.clip(len(t) // spacing, SMOOTHER + 1, max(SMOOTHER + 1, 3 * len(t) // 8)))
+        return cls.of(float(t[0]), float(t[-1]), count, SMOOTHER)
+
     @property
     def count(self) -> int:
         """How many there are."""
@@ -179,7 +186,7 @@ def _moving(
     t: np.ndarray, x: np.ndarray, start: int, sigma: np.ndarray, spacing: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions and velocities at all inner times, from every other position, with the covariance of their errors."""
-    basis = _basis(t, spacing)
+    basis = Basis.spaced(t, spacing)
     trim = max(1, int(MARGIN * len(t)))
     inner = t[trim:-trim]
     fit = basis.smoother(t[start::2])
@@ -193,13 +200,7 @@ def _moving(
     return inner, states, roots
 
 
-def _basis(t: np.ndarray, spacing: int) -> Basis:
-    # No more parameters than three samples in four of a half.
-    count = int(np.clip(len(t) // spacing, SMOOTHER + 1, max(SMOOTHER + 1, 3 * len(t) // 8)))
-    return Basis.of(float(t[0]), float(t[-1]), count, SMOOTHER)
-
-
-def _spacing(record: Record, rows_of: list[np.ndarray]) -> int:
+def smoothing(record: Record, rows_of: list[np.ndarray]) -> int:
     """The spacing whose curves through one half predict the other best."""
     scale = record.states.std(axis=0)
     scale[scale == 0] = 1.0
@@ -208,7 +209,7 @@ def _spacing(record: Record, rows_of: list[np.ndarray]) -> int:
         total = 0.0
         for rows in rows_of:
             t, x = record.times[rows], record.states[rows] / scale
-            basis = _basis(t, spacing)
+            basis = Basis.spaced(t, spacing)
             inner = slice(1, len(t) - 1)
             for start in (0, 1):
                 fit = basis.smoother(t[start::2]) @ x[start::2]

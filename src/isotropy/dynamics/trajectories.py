@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +15,11 @@ from ..errors import IsotropyError, IsotropyWarning
 from ..geometry.data import Data
 from ..geometry.space import Space
 from . import velocity
+
+if TYPE_CHECKING:
+    from ..geometry.estimate import Estimate
+    from ..geometry.space import Space
+    from .rates import How
 
 SEVERAL = 3
 """Motions from which on they can be compared with one another."""
@@ -130,6 +135,30 @@ positions
                 f"Got shape {velocities.shape[1:]}."
             )
         return cls(np.zeros(len(points)), points, id=np.arange(len(points)), velocities=velocities)
+
+    def fit(self, space: Space, *, how: How = "weak") -> Estimate:
+        """The equation of these motions, with values in the span of ``space`` and an error for `discover` to judge.
+
+        ``how="weak"`` fits dz/dt = F(z) to integrals against smooth windows, which takes no derivative of noisy data;
+        ``"derivative"`` to slopes of splines; ``"map"`` fits z(t + step) = F(z(t)). The states must be as measured,
+        without ``velocities``. Noise on both sides of the equation is taken into account and whole motions are left
+        out in turn (`isotropy.dynamics.rates`).
+
+        >>> t = np.linspace(0, 6, 60)
+        >>> motion = Trajectories(t, np.stack([np.cos(t), -np.sin(t)], axis=1))
+        >>> from isotropy.geometry.polynomial import Polynomials
+        >>> print(np.round(motion.fit(Polynomials(2, degree=1)).coefficients, 4) + 0.0)
+        [[ 0.  0.]
+         [ 0. -1.]
+         [ 1.  0.]]
+        """
+        if self.record is None or self.record.positions:
+            raise IsotropyError(
+                "An equation is fitted to states as they were measured: pass whole states, and no `velocities`."
+            )
+        from .rates import fit
+
+        return fit(self.record, space, how=how)
 
     @property
     def count(self) -> int:
