@@ -403,8 +403,5 @@ def _moved(fibre: Tensor, matrix: np.ndarray, offset: np.ndarray, time: float = 
 def _block_diagonal(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
     a = np.zeros((0, 0, 0)) if first is None else first
     b = np.zeros((0, 0, 0)) if second is None else second
-    n, k = a.shape[-1], b.shape[-1]
-    out = np.zeros((len(a) + len(b), n + k, n + k), dtype=np.result_type(a, b))
-    out[: len(a), :n, :n] = a
-    out[len(a) :, n:, n:] = b
-    return out
+    still, before, after = (0, 0), (0, b.shape[-1]), (a.shape[-1], 0)
+    return np.concatenate([np.pad(a, (still, before, before)), np.pad(b, (still, after, after))])
