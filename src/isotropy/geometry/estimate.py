@@ -5,24 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .regression import Fitted
 from .sample import Samples
 from .space import Space
-
-
-class Combination(eqx.Module):
-    """The function x -> coefficients^T features(x), traceable by JAX and evaluated in the precision of x."""
-
-    space: Space = eqx.field(static=True)
-    coefficients: Float[np.ndarray, "f n"]
-
-    def __call__(self, x: Float[Array, " m"]) -> Float[Array, " n"]:
-        features = self.space(x)
-        return features @ jnp.asarray(self.coefficients, dtype=features.dtype)
 
 
 @dataclass(frozen=True)
@@ -47,14 +35,14 @@ class Estimate:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def section(self) -> Combination:
+    def section(self) -> Fitted:
         """The estimated function."""
-        return Combination(self.space, self.coefficients)
+        return Fitted(self.space, self.coefficients)
 
     @property
-    def refits(self) -> tuple[Combination, ...]:
+    def refits(self) -> tuple[Fitted, ...]:
         """The functions at ``moved``."""
-        return tuple(Combination(self.space, self.coefficients + change) for change in self.moved)
+        return tuple(Fitted(self.space, self.coefficients + change) for change in self.moved)
 
     def __call__(self, x: Float[Array, " m"]) -> Float[Array, " n"]:
         """The estimated function at one point."""
