@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test test-all lint docs docs-serve bench bench-emlp bench-calibration paper paper-full wheel clean
+.PHONY: help demo test doctest test-all lint docs docs-serve bench bench-emlp bench-calibration paper paper-full wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -14,8 +14,11 @@ help:  ## list the targets
 demo: $(VENV)/installed  ## the main job on real data: the laws of the planets, and a page to look at
 	$(BIN)/python examples/planets/demo.py
 
-test: $(VENV)/installed-test  ## the tests: everything but the full-size cases
-	$(PYTEST) -m "not slow" --numprocesses auto --maxprocesses 4 --doctest-modules tests src
+test: $(VENV)/installed-test  ## the tests: everything but the full-size cases and the documentation's examples
+	$(PYTEST) -m "not slow and not docs" --numprocesses auto --maxprocesses 4 tests
+
+doctest: $(VENV)/installed-test  ## the examples of the sources, the README and the documentation
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --doctest-modules src tests/test_docs.py
 
 test-all: $(VENV)/installed-test $(VENV)/installed-docs  ## every test, and the documentation built strictly
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --doctest-modules tests src

@@ -225,7 +225,7 @@ def test_noise_widens_what_cannot_be_told_but_invents_nothing() -> None:
         rng = np.random.default_rng(2)
         states = whole["Z"] + noise * whole["Z"].std(axis=0) * rng.normal(size=whole["Z"].shape)
         found = iso.conserve(iso.Trajectories(whole["t"], states, id=whole["id"]), iso.spaces.Polynomials(6, degree=2))
-        assert found.decision.verdict == "supported"
+        assert found.decision.verdict in ("certain", "supported")
         counts.append(found.dimension)
         values = found.values(whole["Z"]).reshape(6, 150, -1)
         assert (values.std(axis=1).mean(axis=0) <= 0.05 * values.std(axis=(0, 1))).all()

@@ -92,6 +92,7 @@ def run_console(blocks: list[Block], name: str) -> list[str]:
     return wrong
 
 
+@pytest.mark.docs
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_page_runs_as_written(page, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -227,12 +227,19 @@ class _Section:
     def _bounds(self, component: Component, points: np.ndarray, scale: np.ndarray, moved: float) -> Bounds | None:
         """Bounds from the covariance of the fit; None where it has none or the element is not linear in the values."""
         fit, data = self._estimate, self.data
+        space = None if data is None else data.space
         origin = jnp.zeros(self.action.fibre_shape)
-        if fit is None or data is None or fit.beta.size > LARGEST_FIT or np.any(component.untheta(origin)):
+        if (
+            fit is None
+            or data is None
+            or space is None
+            or fit.beta.size > LARGEST_FIT
+            or np.any(component.untheta(origin))
+        ):
             return None
         back = linear_part(component, self.action.fibre_shape)
         eye = np.eye(self.action.fibre_dimension)
-        moved_to, here = (data.space.values(x) / fit.scale for x in (points, self.points))
+        moved_to, here = (space.values(x) / fit.scale for x in (points, self.points))
         rows = self.weights[:, None, None, None] / scale[:, None, None]
         pulled = np.einsum("pf,no->pnfo", moved_to, back)
         change, unrelated = (

@@ -36,7 +36,7 @@ class FieldAction:
     >>> from isotropy import groups
     >>> from isotropy.fields import Periodic
     >>> FieldAction(Periodic((16, 16)), groups.SE(2))
-    FieldAction(SE(2) -> scalar of SE(2), on Periodic(16 x 16 points, periods 1 x 1))
+    FieldAction(P -> S of SE(2), on Periodic(16 x 16 points, periods 1 x 1))
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class PointSet(Grid):
         self.weights = (
             np.full(count, 1.0 / count) if weights is None else validate.array(weights, "weights", shape=(count,))
         )
-        self._nearest = KDTree(self.points).query(self.points, needed)[1]
+        self._nearest = np.asarray(KDTree(self.points).query(self.points, needed)[1])
         self._fine = self._tables(degree)
         self._rough = self._tables(degree - 1)
 
@@ -68,7 +68,7 @@ class PointSet(Grid):
     def gradient(self, u: Float[Array, "N n"], *, rough: bool = False) -> Float[Array, "N n d"]:
         """The local polynomials' derivatives; ``rough`` takes polynomials of one degree less."""
         table = self._rough if rough else self._fine
-        return jnp.einsum("pkd,pkn->pnd", jnp.asarray(table, u.dtype), u[self._nearest])
+        return jnp.einsum("pkd,pkn->pnd", jnp.asarray(table, u.dtype), jnp.take(u, self._nearest, axis=0))
 
     def interpolate(self, u: Float[np.ndarray, "N n"], where: Float[np.ndarray, "k d"]) -> np.ndarray:
         """Polyharmonic splines of the nearest points."""

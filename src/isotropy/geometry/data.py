@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -146,12 +146,12 @@ class Data:
         self.fit, self.kind = chosen[place][1], chosen[place][0]
         self.explained = self.tried[place].explained
         self.relative_error = self.tried[place].relative_error
-        linear = isinstance(self.fit, Regression)
-        self.space = self.fit.space if linear else None
-        self.coefficients = self.fit.coefficients if linear else None
-        self.ridge = self.fit.ridge if linear else 0.0
-        self.residuals = self.fit.residuals if linear else self.fit.left_out
-        freedom = max(len(self.X) - (self.fit.effective if linear else 0.0), 1.0)
+        linear = self.fit if isinstance(self.fit, Regression) else None
+        self.space = linear.space if linear else None
+        self.coefficients = linear.coefficients if linear else None
+        self.ridge = linear.ridge if linear else 0.0
+        self.residuals = linear.residuals if linear else self.fit.left_out
+        freedom = max(len(self.X) - (linear.effective if linear else 0.0), 1.0)
         self.noise = np.sqrt((self.residuals**2).sum(axis=0) / freedom)
         self.section: Callable[[Array], Array] = self.fit.section
         looked_at = self.X
@@ -211,8 +211,7 @@ class Data:
             kept, axes = moved(values)
             onto = axes[kept].T @ axes[kept]
         self.Y = self.Y @ onto
-        parts = {"coefficients": fit.coefficients @ onto, "left_out": fit.left_out @ onto, "Y": self.Y}
-        return Regression(**{name: parts.get(name, getattr(fit, name)) for name in fit.__dataclass_fields__})
+        return replace(fit, coefficients=fit.coefficients @ onto, left_out=fit.left_out @ onto, Y=self.Y)
 
     def _relative(self, error: float) -> float:
         spread = np.sqrt(((self.Y - self.Y.mean(axis=0)) ** 2).mean())

@@ -131,7 +131,8 @@ class Regression:
         for block in blocks:
             part = frame[block]
             inner = np.eye(len(block)) - part @ part.T
-            change = part.T @ sla.lstsq(inner, residuals[block], lapack_driver="gelsy")[0]
+            solved: Any = sla.lstsq(inner, residuals[block], lapack_driver="gelsy")
+            change = part.T @ solved[0]
             yield self.coefficients - sla.solve_triangular(triangle, change) / scale[:, None]
 
 

@@ -41,7 +41,9 @@ class Hull:
         mean = scaled.mean(axis=0)
         _, sizes, axes = np.linalg.svd(scaled - mean, full_matrices=False)
         level = 1.0 if noise.any() else 0.0
-        kept = filled(sizes / np.sqrt(len(points)), noise=level, size=max(points.shape), scale=np.linalg.norm(scaled))
+        kept = filled(
+            sizes / np.sqrt(len(points)), noise=level, size=max(points.shape), scale=float(np.linalg.norm(scaled))
+        )
         if kept.all() and len(kept) == m:
             return cls(np.eye(m), np.zeros(m))
         frame = np.linalg.qr(axes[kept].T * unit[:, None])[0]
@@ -125,10 +127,11 @@ class Restricted(Space):
             for column in self._frame.T
         ]
         symbols = [sympy.Symbol(name) for name in self.inner.variables]
-        return [
+        replaced: list[Any] = [
             feature.subs(dict(zip(symbols, inside, strict=True)), simultaneous=True)
             for feature in self.inner.sympy_features(symbols)
         ]
+        return replaced
 
     def to_dict(self) -> dict[str, Any]:
         return {
