@@ -30,6 +30,18 @@ def test_affine_generators_from_clean_pairs_close_to_rounding(seed):
     assert found.closure <= 12 * found.noise
 
 
+@pytest.mark.parametrize("noise", [1e-3, 1e-1])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_noise_makes_of_an_algebra_is_not_named(noise, seed):
+    """A fit with a little curvature along z has so(3) or sl(2,R), closed to rounding; the truth has se(2)."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 3))
+    data = iso.Data(X, X[:, 0] ** 2 + X[:, 1] ** 2 + 3 * X[:, 2] + noise * rng.normal(size=200))
+    found = iso.discover(data, iso.Action(groups.Aff(3)))
+    assert found.dimension == 3
+    assert found.name == "se(2)" if noise == 1e-3 else "so(3)" not in found.name and "sl(2" not in found.name
+
+
 @pytest.mark.parametrize("noise", [0.0, 1e-3, 1e-2])
 @pytest.mark.parametrize("seed", range(2))
 def test_rotations_from_noisy_pairs(noise, seed):

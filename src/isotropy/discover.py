@@ -29,7 +29,7 @@ from .normalised import Normalised, View
 from .numerics import readable
 from .numerics.certify import Certificate
 from .numerics.closure import nearest_closed, structure_in
-from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, within, zeros
+from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, rigid, within, zeros
 from .numerics.sampled import Sampled
 from .numerics.spectrum import Spectrum
 from .ondata import OnData
@@ -346,7 +346,12 @@ def _answer(
     if exact is None:
         algebra = span(action, found, hidden, points=samples.points, noise=noise)
     else:
-        algebra = span(action, null, hidden, points=samples.points, noise=max(CLEAR * rounding, exact))
+        closed = max(CLEAR * rounding, exact)
+        algebra = span(action, null, hidden, points=samples.points, noise=closed)
+        # A fit has an algebra of its own, closed to rounding. What the noise may have made of the true one must not be
+        # named: so(3) and sl(2,R) are as near to se(2) as the noise is small.
+        if algebra.algebra is not None and not rigid(algebra.algebra.structure_constants, floor=closed, noise=noise):
+            algebra = span(action, null, hidden, points=samples.points, noise=max(closed, noise))
     if algebra.algebra is None and decision.nullity:
         decision = replace(decision, verdict="cannot tell", reason=algebra.reason)
     inside = found @ np.linalg.pinv(view.seen)

@@ -27,12 +27,16 @@ def free():
     return iso.nn.NeuralODE(2 * V, key=jax.random.key(0), width=8, depth=1, equivariant=False, tolerance=TOLERANCE)
 
 
+# `filter_jit` compiles once for all models of one shape: a solver run step by step costs ten times its compilation.
+solve = eqx.filter_jit(lambda model, start: model(start, TIMES))
+
+
 def moved(model, seed):
     """The solution from a turned state, and the turned solution."""
     turn = sla.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
     turn = jnp.asarray(sla.block_diag(turn, turn), jnp.float32)
     start = jax.random.normal(jax.random.key(seed), (6,))
-    return model(turn @ start, TIMES), model(start, TIMES) @ turn.T
+    return solve(model, turn @ start), solve(model, start) @ turn.T
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -59,12 +63,12 @@ def test_a_linear_field_agrees_with_the_matrix_exponential():
     model = iso.nn.NeuralODE(2 * V, field=lambda z: jnp.asarray(matrix, z.dtype) @ z, tolerance=TOLERANCE)
     start = np.random.default_rng(1).normal(size=6)
     expected = np.stack([sla.expm(matrix * t) @ start for t in np.asarray(TIMES)])
-    np.testing.assert_allclose(model(jnp.asarray(start), TIMES), expected, atol=100 * TOLERANCE, rtol=100 * TOLERANCE)
+    np.testing.assert_allclose(solve(model, jnp.asarray(start)), expected, atol=100 * TOLERANCE, rtol=100 * TOLERANCE)
 
 
 def test_it_trains_by_gradients(free):
     loss = lambda m: jnp.mean(m(jnp.ones(6), TIMES) ** 2)  # noqa: E731
-    slopes = jax.tree.leaves(eqx.filter_grad(loss)(free))
+    slopes = jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(loss))(free))
     assert all(np.isfinite(slope).all() for slope in slopes)
     assert any(np.abs(slope).max() > 0 for slope in slopes)
 

@@ -268,6 +268,17 @@ def closes(residual: float, *, noise: float, size: int) -> bool:
     return residual <= CLEAR * size * max(noise, float(np.finfo(np.float64).eps))
 
 
+def rigid(constants: Float[np.ndarray, "d d d"], *, floor: float, noise: float) -> bool:
+    """Whether no eigenvalue of the Killing form is so small that errors of size ``noise`` may have made it.
+
+    ``constants`` are those of generators of unit action, known to ``noise``; eigenvalues that are zero to within
+    ``floor`` are no errors.
+    """
+    values = np.abs(np.linalg.eigvalsh(np.einsum("iab,jba->ij", constants, constants)))
+    top, size = values.max(initial=0.0), len(values)
+    return not bool(((values > CLEAR * size * floor * top) & (values <= DIFFERENT * size * noise * top)).any())
+
+
 def nameable(noise: float) -> bool:
     """Whether generators known to relative error ``noise`` can be told to span an algebra, and which."""
     return noise <= TOLERANCE
