@@ -8,7 +8,7 @@ from scipy import stats
 
 import isotropy as iso
 from isotropy import groups
-from isotropy.certified import Estimate, bounds_of_element
+from isotropy.certified import LeastSquares, bounds_of_element
 from isotropy.components import find, generating, signed_permutations
 from isotropy.normalised import Normalised
 from isotropy.results.discovery import Element
@@ -153,7 +153,7 @@ def test_bounds_hold_at_their_level():
     seeds, above, below = 100, 0, 0
     for seed in range(seeds):
         data = bowl(60, 1.0, seed, tilt=0.2)
-        fit = Estimate.of(data)
+        fit = LeastSquares.of(data)
         here, there = (data.space.values(points) / fit.scale for points in (data.X, data.X[:, ::-1]))
         change, unrelated = there - here, there - here[np.random.default_rng(0).permutation(len(here))]
         values = data.X**2 @ np.array([[1.0, 1.2], [1.2, 1.0]])
