@@ -50,7 +50,7 @@ def penalty_on(n=48, group=None, seed=0):
 def test_it_is_the_nuclear_norm_of_the_lie_derivative(seed):
     """Against rows made by hand: gradients times fields, in float64."""
     penalty, model = penalty_on(), network(seed)
-    points = penalty.parts[0].points
+    points = penalty.parts[0].inputs
     gradients = np.asarray(batched(jax.grad(model), jnp.asarray(points)), dtype=float)
     fields = iso.Action(groups.SE(3)).fields(points)
     rows = np.einsum("pi,pqi->pq", gradients, fields) / np.sqrt(len(points))
@@ -112,7 +112,7 @@ def test_the_variational_form_at_rest_is_the_exact_one():
 
 def test_minibatches_are_unbiased_and_their_own_norm_is_not():
     penalty, model = penalty_on(64), network(2)
-    points = jnp.asarray(penalty.parts[0].points)
+    points = jnp.asarray(penalty.parts[0].inputs)
     exact = float(compiled(penalty, model))
     state = compiled(penalty.init, model)
     batches = points.reshape(16, 4, 3)

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from . import lie, version
 from .errors import IsotropyError, IsotropyWarning
 from .geometry.action import Action
+from .geometry.component import affine_parts
 from .geometry.domain import typical_box
 from .geometry.fibre import Linear
 from .geometry.motion import Affine
@@ -113,9 +114,7 @@ def _check(action: Any, space: Any, seed: Any) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise IsotropyError(f"`seed` must be an integer >= 0. Got {seed!r}.")
     shifted = isinstance(action.value_motion, Linear) and bool(action.value_motion.offsets.any())
-    with jax.enable_x64(True):
-        origin = jnp.zeros(action.fibre_shape)
-        shifted |= any(bool(component.untheta(origin).any()) for component in action.components)
+    shifted |= any(affine_parts(component.untheta, action.fibre_shape)[1].any() for component in action.components)
     if shifted:
         raise IsotropyError(
             f"the values of {action} are positions, which translations do not move linearly, so the symmetric sections "

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from .errors import IsotropyError
 from .geometry.action import Action
-from .geometry.component import linear_part
+from .geometry.component import affine_parts, linear_part
 from .geometry.motion import Affine
 from .geometry.polynomial import Polynomials
 from .geometry.sample import Samples
@@ -249,8 +249,7 @@ def of_polynomials(action: Action, space: Polynomials) -> list[scipy.sparse.csr_
         moved = scipy.sparse.csr_array(whole.lie_matrix(linear, offset)[inside].T)
         result.append(_kron(moved, eye) - _kron(embedding, scipy.sparse.csr_array(fibre)))
     for component in action.components:
-        with jax.enable_x64(True):
-            offset = np.asarray(component.theta(jnp.zeros(m, jnp.float64)))
+        offset = affine_parts(component.theta, (m,))[1]
         pulled = pullback_matrix(space, component.matrix, offset)
         back = scipy.sparse.csr_array(linear_part(component, action.fibre_shape))
         result.append(_kron(pulled.T, back) - _kron(embedding, eye))

@@ -8,7 +8,6 @@ with their number; and along chosen directions only, once it is known which symm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,14 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from . import lie
 from .errors import IsotropyError
+from .fields.action import FieldAction
 from .geometry.action import Action
-from .geometry.fibre import Linear
-from .geometry.motion import Affine
 from .geometry.sample import Samples
 from .numerics.nuclear import euclidean_norm, nuclear_norm, whitening
 from .numerics.terms import checked_weight
+from .penalty_parts import FieldPart, Part, PointPart
 
 SKETCH = 64
 """Points from which the table of generators is first made."""
@@ -46,19 +44,16 @@ class PenaltyState(NamedTuple):
     count: Int[Array, ""]
 
 
-class _Part(NamedTuple):
-    action: Action
-    points: np.ndarray
-    weights: np.ndarray
-    mode: Any
-
-
 class Penalty:
     """``penalty(model)`` is ``||L[model]||_* + discrete sum_g ||K_g model - model||``, a differentiable scalar.
 
     ``model`` is a function of one point, such as an Equinox module, that JAX can differentiate; norms are mean squares
     over ``samples``, generators orthonormal as the action gives them (convention C5). It runs in the precision of the
     points it is given, inside `jit`, `grad` and `vmap`. ``discrete`` weighs the action's further components.
+
+    With a `fields.FieldAction` the model is an operator of one field, and ``samples`` are fields (k, *shape, n):
+    L[model] is DN(u)[L_xi u] - L_xi N(u), and "points" below are fields. Further components must take the grid to
+    itself.
 
     With sequences of actions and of samples, all of one group of q candidates, ``model`` is a sequence of as many
     layers and the operators are stacked: one subgroup is kept by all layers.
@@ -74,41 +69,26 @@ class Penalty:
 
     def __init__(
         self,
-        action: Action | Sequence[Action],
-        samples: Samples | Sequence[Samples],
+        action: Action | FieldAction | Sequence[Action | FieldAction],
+        samples: Any,
         *,
         discrete: float = 0.0,
     ) -> None:
-        self.layered = not isinstance(action, Action)
-        actions = [action] if isinstance(action, Action) else list(action)
-        clouds = [samples] if isinstance(samples, Samples) else list(samples)
+        self.layered = isinstance(action, Sequence)
+        actions = list(action) if isinstance(action, Sequence) else [action]
+        clouds = list(samples) if self.layered else [samples]
         if not actions or len(actions) != len(clouds):
             raise IsotropyError(
                 f"`Penalty` needs one set of samples for each action. Got {len(actions)} and {len(clouds)}."
             )
-        parts = []
-        for one, cloud in zip(actions, clouds, strict=True):
-            if not isinstance(one, Action) or not isinstance(cloud, Samples):
-                raise IsotropyError(
-                    f"`Penalty` takes an `Action` and `Samples`, or sequences of them. "
-                    f"Got {type(one).__name__} and {type(cloud).__name__}."
-                )
-            if one.base_dimension != cloud.dimension:
-                raise IsotropyError(
-                    f"the samples are points of R^{cloud.dimension}, but {one} acts on R^{one.base_dimension}."
-                )
-            costs = {"forward": one.base_dimension, "reverse": lie.REVERSE_COST * one.fibre_dimension}
-            costs["generators"] = one.dimension
-            mode = min(costs, key=lambda name: costs[name])
-            parts.append(_Part(one, np.asarray(cloud.points), np.asarray(cloud.weights), mode))
-        self.parts = tuple(parts)
-        self.dimension = actions[0].dimension
-        if any(one.dimension != self.dimension for one in actions):
+        self.parts = tuple(_part(one, cloud) for one, cloud in zip(actions, clouds, strict=True))
+        self.dimension = self.parts[0].dimension
+        if any(part.dimension != self.dimension for part in self.parts):
             raise IsotropyError(
-                f"all layers must be moved by one group. Got {[one.dimension for one in actions]} generators."
+                f"all layers must be moved by one group. Got {[part.dimension for part in self.parts]} generators."
             )
         self.discrete = checked_weight(discrete, "discrete")
-        if self.discrete and not actions[0].components:
+        if self.discrete and not self.parts[0].components:
             raise IsotropyError(
                 "`discrete` needs further components, but the action's group is connected: leave it out."
             )
@@ -127,8 +107,7 @@ class Penalty:
         """The rows of L[model], weighted so that sums of squares are means over points."""
         rows = []
         for part, layer, where, weights in self._each(model, points):
-            block = jax.vmap(partial(lie.derivative_at, layer, part.action, part.mode))(where)
-            rows.append((jnp.sqrt(weights)[:, None, None] * block).reshape(-1, self.dimension))
+            rows.append(part.rows(layer, where, weights))
         return jnp.concatenate(rows)
 
     def spectrum(self, model: Any) -> tuple[Float[Array, " q"], Float[Array, "q q"]]:
@@ -155,7 +134,7 @@ class Penalty:
 
     def init(self, model: Any, *, floor: float = 1e-4) -> PenaltyState:
         """The state for `update` and `probe`, from the model as it stands and the first samples."""
-        points = tuple(jnp.asarray(part.points[:SKETCH]) for part in self.parts)
+        points = tuple(jnp.asarray(part.inputs[:SKETCH]) for part in self.parts)
         points = points if self.layered else points[0]
         rows = jax.lax.stop_gradient(self.operator(model, points))
         gram = rows.T @ rows
@@ -248,55 +227,28 @@ class Penalty:
             value, following = value + extra, following._replace(shifts=shifts)
         return value, following
 
-    def _each(self, model: Any, points: Any) -> list[tuple[_Part, Any, Array, Array]]:
+    def _each(self, model: Any, points: Any) -> list[tuple[Part, Any, Array, Array]]:
         """For each layer: its part, its model, its points and their weights."""
         layers = tuple(model) if self.layered else (model,)
         if len(layers) != len(self.parts):
             raise IsotropyError(f"`model` must have {len(self.parts)} layers. Got {len(layers)}.")
-        if points is None:
-            clouds = [jnp.asarray(part.points) for part in self.parts]
-            chosen = [(c, jnp.asarray(p.weights, c.dtype)) for p, c in zip(self.parts, clouds, strict=True)]
-        else:
-            given = tuple(points) if self.layered else (points,)
-            chosen = []
-            for part, cloud in zip(self.parts, given, strict=True):
-                where = jnp.asarray(cloud)
-                if where.ndim != 2 or where.shape[1] != part.action.base_dimension:
-                    raise IsotropyError(
-                        f"`points` must have shape (b, {part.action.base_dimension}). Got {where.shape}."
-                    )
-                chosen.append((where, jnp.full(len(where), 1.0 / len(where), where.dtype)))
-        return [
-            (part, layer, where, weights)
-            for part, layer, (where, weights) in zip(self.parts, layers, chosen, strict=True)
-        ]
+        chosen = []
+        given = (None,) * len(self.parts) if points is None else tuple(points) if self.layered else (points,)
+        for part, layer, cloud in zip(self.parts, layers, given, strict=True):
+            where = jnp.asarray(part.inputs) if cloud is None else part.checked(cloud)
+            weights = np.full(len(where), 1.0 / len(where)) if cloud is not None else part.weights
+            chosen.append((part, layer, where, jnp.asarray(weights, where.dtype)))
+        return chosen
 
     def _combined(self, model: Any, direction: Array, points: Any) -> list[Array]:
         """Weighted L[model] along one generator, for each layer: one Jacobian-vector product."""
-        result = []
-        for part, layer, where, weights in self._each(model, points):
-            field, moved = _combine(part.action, direction)
-
-            def at(x: Array, layer: Any = layer, field: Any = field, moved: Any = moved) -> Array:
-                value, along = jax.jvp(lambda z: jnp.ravel(layer(z)), (x,), (field(x),))
-                return along - moved(x, value)
-
-            result.append(jnp.sqrt(weights)[:, None] * jax.vmap(at)(where))
-        return result
+        return [
+            part.along(layer, where, weights, direction) for part, layer, where, weights in self._each(model, points)
+        ]
 
     def _shifts(self, model: Any, points: Any) -> Float[Array, "g rows"]:
         """Weighted ``K_g model - model`` for each further component g, all layers in one row."""
-        found = []
-        for part, layer, where, weights in self._each(model, points):
-            shape, root = part.action.fibre_shape, jnp.sqrt(weights)[:, None]
-
-            def at(x: Array, component: Any, layer: Any = layer, shape: Any = shape) -> Array:
-                moved = component.untheta(jnp.reshape(layer(component.theta(x)), shape))
-                return jnp.ravel(moved) - jnp.ravel(layer(x))
-
-            found.append(
-                jnp.stack([(root * jax.vmap(partial(at, component=g))(where)).ravel() for g in part.action.components])
-            )
+        found = [part.shifts(layer, where, weights) for part, layer, where, weights in self._each(model, points)]
         return jnp.concatenate(found, axis=1)
 
     def _shift_value(self, model: Any, state: PenaltyState, points: Any, decay: float) -> tuple[Array, Array]:
@@ -306,20 +258,12 @@ class Penalty:
         return 0.5 * self.discrete * jnp.sum(squares / size + size), shifts
 
 
-def _combine(action: Action, direction: Array) -> tuple[Any, Any]:
-    """The field x -> X(x) and the fibre motion (x, u) -> A(x) u of one combination of generators.
-
-    Constant matrices are combined first, so that the cost at a point does not grow with the number of generators.
-    """
-    motion, fibre = action.motion, action.value_motion
-    if isinstance(motion, Affine) and action.factor is None:
-        matrix = jnp.tensordot(direction, jnp.asarray(motion.matrices, direction.dtype), 1)
-        offset = direction @ jnp.asarray(motion.offsets, direction.dtype)
-        field = lambda x: matrix @ x + offset  # noqa: E731
-    else:
-        field = lambda x: jnp.tensordot(direction, action.base(x), 1)  # noqa: E731
-    if isinstance(fibre, Linear):
-        inner = jnp.tensordot(direction, jnp.asarray(fibre.matrices, direction.dtype), 1)
-        shift = direction @ jnp.asarray(fibre.offsets, direction.dtype)
-        return field, lambda x, u: inner @ u + shift
-    return field, lambda x, u: jnp.ravel(jnp.tensordot(direction, action.fibre(x, u.reshape(action.fibre_shape)), 1))
+def _part(action: Any, samples: Any) -> Part:
+    if isinstance(action, FieldAction):
+        return FieldPart(action, samples)
+    if isinstance(action, Action) and isinstance(samples, Samples):
+        return PointPart(action, samples)
+    raise IsotropyError(
+        f"`Penalty` takes an `Action` and `Samples`, a `FieldAction` and fields, or sequences of them. "
+        f"Got {type(action).__name__} and {type(samples).__name__}."
+    )

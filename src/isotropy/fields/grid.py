@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import RegularGridInterpolator
+from scipy.spatial import KDTree
 
 from ..errors import IsotropyError, IsotropyWarning
 
@@ -25,6 +26,9 @@ INSIDE = 0.75
 """Share of a periodic box, in each direction, that counts as away from its edge."""
 
 MOST_AXES = 3
+
+ON_GRID = 1e-4
+"""Share of the spacing within which a moved point counts as a point of the grid, in float32 too."""
 
 
 class Grid(ABC):
@@ -54,6 +58,21 @@ class Grid(ABC):
     @abstractmethod
     def interpolate(self, u: Float[np.ndarray, "*shape n"], where: Float[np.ndarray, "k d"]) -> np.ndarray:
         """Values (k, n) of a field between the points, in float64 on the host."""
+
+    def places(self, where: Float[np.ndarray, "N d"]) -> np.ndarray:
+        """Which point of the grid each of ``where`` is, (N,). Raises `IsotropyError` for points that are none of it."""
+        distance, place = KDTree(self._wrapped(self.points)).query(self._wrapped(where))
+        spacing = (self.weights.sum() / len(self.points)) ** (1 / self.dimension)
+        if distance.max() > ON_GRID * spacing:
+            raise IsotropyError(
+                f"this motion takes points of {self} to places between them: only elements that keep the grid, such as "
+                f"quarter turns and reflections of a square, can be used here."
+            )
+        return np.asarray(place)
+
+    def _wrapped(self, points: np.ndarray) -> np.ndarray:
+        """Coordinates that are equal where the points are the same one."""
+        return points
 
     def coarser(self) -> Grid:
         """The same domain with half as many points along every axis. Raises `IsotropyError` where there is none."""
@@ -131,6 +150,11 @@ class Periodic(Grid):
         away = (self.points - self.centre) / (self.lengths / 2)
         edge = np.clip((1 - np.abs(away)) / (1 - INSIDE), 0.0, 1.0)
         return self.centre + away * (self.lengths / 2) * edge**3 * (10 - 15 * edge + 6 * edge**2)
+
+    def _wrapped(self, points: np.ndarray) -> np.ndarray:
+        angle = 2 * np.pi * (points - self.centre) / self.lengths
+        radius = self.lengths / (2 * np.pi)
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
     def frequencies(self, axis: int) -> Float[np.ndarray, " k"]:
         """Angular frequencies of a real transform along one axis."""

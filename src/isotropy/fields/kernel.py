@@ -23,6 +23,7 @@ from ..enforce import enforce
 from ..errors import IsotropyError
 from ..geometry.action import Action
 from ..geometry.polynomial import Polynomials
+from ..groups.group import Group
 from ..groups.representation import Representation
 from ..numerics.decide import decide, numerical_floor
 from ..numerics.spectrum import dense
@@ -76,15 +77,10 @@ def kernel_basis(source: Representation, target: Representation, *, degree: int)
         raise IsotropyError(f"a kernel needs two representations of one group. Got {group} and {target.group}.")
     if isinstance(degree, bool) or not isinstance(degree, int) or degree < 0:
         raise IsotropyError(f"`degree` is an angular frequency, 0 or more. Got {degree!r}.")
-    turned = [*group.vector.generators(), *group.vector.components()]
-    count = len(group.vector.generators())
-    for k, matrix in enumerate(turned):
-        rest = matrix + matrix.T if k < count else matrix @ matrix.T - np.eye(len(matrix))
-        floor = numerical_floor(np.float64, len(matrix), float(np.abs(matrix).max()))
-        if np.iscomplexobj(matrix) or np.abs(rest).max() > floor:
-            raise IsotropyError(
-                f"kernels of one radius need a group that keeps distances. Got {group}: use a subgroup of O(n)."
-            )
+    if not keeps_distances(group):
+        raise IsotropyError(
+            f"kernels of one radius need a group that keeps distances. Got {group}: use a subgroup of O(n)."
+        )
     if source.is_complex or target.is_complex:
         raise IsotropyError("kernels act on real fields: take `.real()` of the complex representations.")
     d, w, v = group.vector.dimension, target.dimension, source.dimension
@@ -111,6 +107,18 @@ def kernel_basis(source: Representation, target: Representation, *, degree: int)
         frequencies += [j] * nullity
     coefficients = np.concatenate(kept) if kept else np.zeros((0, space.dimension, w * v))
     return KernelBasis(source, target, space, tuple(frequencies), coefficients.reshape(-1, space.dimension, w, v))
+
+
+def keeps_distances(group: Group) -> bool:
+    """Whether a group moves points by real orthogonal matrices, and translations perhaps."""
+    turned = [*group.vector.generators(), *group.vector.components()]
+    count = len(group.vector.generators())
+    for k, matrix in enumerate(turned):
+        rest = matrix + matrix.T if k < count else matrix @ matrix.T - np.eye(len(matrix))
+        floor = numerical_floor(np.float64, len(matrix), float(np.abs(matrix).max()))
+        if np.iscomplexobj(matrix) or np.abs(rest).max() > floor:
+            return False
+    return True
 
 
 def _orthonormal(rows: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "r n"]:

@@ -46,10 +46,21 @@ def affine_component(
     return Component(affine_map(matrix, offset), affine_map(inverse, -inverse @ value_offset), matrix)
 
 
-def linear_part(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:
-    """The linear part of Theta_g^{-1} on flattened values of this shape."""
+def affine_parts(move: Callable[[Array], Array], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix (n, n) and the offset (n,) of an affine map of values of this shape, flattened, in float64."""
+    if isinstance(move, partial) and move.func is _move:
+        # Known as it stands: nothing is compiled for it.
+        matrix, offset = move.args
+        return np.asarray(matrix, dtype=np.float64), np.asarray(offset, dtype=np.float64)
     n = int(np.prod(shape, dtype=int))
     with jax.enable_x64(True):
-        origin = component.untheta(jnp.zeros(shape, jnp.float64)).ravel()
+        origin = move(jnp.zeros(shape, jnp.float64)).ravel()
         units = jnp.eye(n, dtype=jnp.float64)
-        return np.asarray(jnp.stack([component.untheta(unit.reshape(shape)).ravel() - origin for unit in units], -1))
+        return np.asarray(jnp.stack([move(unit.reshape(shape)).ravel() - origin for unit in units], -1)), np.asarray(
+            origin
+        )
+
+
+def linear_part(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:
+    """The linear part of Theta_g^{-1} on flattened values of this shape."""
+    return affine_parts(component.untheta, shape)[0]

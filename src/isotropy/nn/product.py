@@ -107,6 +107,90 @@ class Bilinear(eqx.Module):
         return three.join(parts)
 
 
+class ChannelProduct(eqx.Module):
+    """Products of as many channels of each kind with as many others, channel by channel, in every equivariant way.
+
+    Both factors are ``input``: ``channels`` copies of each of ``kinds``. ``output`` holds the products that lead to
+    kinds of ``target``, one channel for each map a (x) b -> c and pair of channels. There is nothing to learn here.
+    Raises `IsotropyError` where no product leads to the target.
+    """
+
+    bases: tuple[Frozen, ...]
+    input: Representation = eqx.field(static=True)
+    output: Representation = eqx.field(static=True)
+    layout: Layout = eqx.field(static=True)
+    paths: tuple[tuple[int, int], ...] = eqx.field(static=True)
+    kinds: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
+    sizes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, kinds: tuple[Representation, ...], target: Representation, *, channels: int):
+        targets = Layout.of(target).kinds
+        self.sizes = tuple(kind.dimension for kind in targets)
+        paths, bases, reached = [], [], []
+        totals = [0] * len(targets)
+        for a, first in enumerate(kinds):
+            for b in range(a, len(kinds)):
+                rows, made = _rows(first, kinds[b], targets)
+                if made:
+                    paths.append((a, b))
+                    bases.append(Frozen(rows))
+                    reached.append(made)
+                    for c, r in made:
+                        totals[c] += r * channels
+        mixed, output = copies(kinds, [channels] * len(kinds)), copies(targets, totals)
+        if output is None or mixed is None:
+            raise IsotropyError(
+                f"No equivariant product of {', '.join(f'`{kind}`' for kind in kinds)} leads to `{target}` (or its "
+                f"basis is too large)."
+            )
+        self.input, self.output, self.layout = mixed, output, Layout.of(mixed)
+        self.paths, self.bases, self.kinds = tuple(paths), tuple(bases), tuple(reached)
+
+    def __call__(self, x: Float[Array, " in"], y: Float[Array, " in"]) -> Float[Array, " out"]:
+        """The products at one point."""
+        lefts, rights = self.layout.split(x), self.layout.split(y)
+        parts: list[list[Array]] = [[] for _ in self.sizes]
+        for (a, b), basis, made in zip(self.paths, self.bases, self.kinds, strict=True):
+            outer = jnp.einsum("jp,jq->jpq", lefts[a], rights[b]).reshape(len(lefts[a]), -1)
+            z = outer @ basis.astype(outer.dtype).T
+            start = 0
+            for c, r in made:
+                parts[c].append(z[:, start : start + r * self.sizes[c]].ravel())
+                start += r * self.sizes[c]
+        return jnp.concatenate([piece for pieces in parts for piece in pieces])
+
+    def table(
+        self,
+    ) -> tuple[Float[np.ndarray, "in pairs"], Float[np.ndarray, "in pairs"], Float[np.ndarray, "out pairs"]]:
+        """The same as ``rows @ ((x @ first) * (y @ second))``: for many points at once, where few kinds are small."""
+        starts, dims = np.concatenate([[0], np.cumsum(self.layout.sizes)]), [k.dimension for k in self.layout.kinds]
+        counts = [sum(r * size for made in self.kinds for c, r in made if c == k) for k, size in enumerate(self.sizes)]
+        channels = self.layout.counts[0]
+        rows_at = np.concatenate([[0], np.cumsum(counts)]) * channels
+        chosen: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        blocks: list[tuple[int, int, np.ndarray]] = []
+        column = 0
+        for (a, b), basis, made in zip(self.paths, self.bases, self.kinds, strict=True):
+            values = np.asarray(basis.value, dtype=np.float64)
+            for j in range(channels):
+                p, q = np.indices((dims[a], dims[b]))
+                chosen[0].append(starts[a] + j * dims[a] + p.ravel())
+                chosen[1].append(starts[b] + j * dims[b] + q.ravel())
+                start = 0
+                for c, r in made:
+                    width = r * self.sizes[c]
+                    blocks.append((rows_at[c] + j * width, column, values[start : start + width]))
+                    start += width
+                column += dims[a] * dims[b]
+            for c, r in made:
+                rows_at[c] += channels * r * self.sizes[c]
+        rows = np.zeros((self.output.dimension, column))
+        for at, start, block in blocks:
+            rows[at : at + block.shape[0], start : start + block.shape[1]] = block
+        first, second = (np.eye(self.input.dimension)[:, np.concatenate(part)] for part in chosen)
+        return first, second, rows
+
+
 class Product(eqx.Module):
     """Products of learned channels of one input with themselves: x -> (L x)_j squash(R x)_j, every equivariant way.
 
@@ -127,12 +211,8 @@ class Product(eqx.Module):
     left: Linear
     right: Linear
     squash: Squash | None
-    bases: tuple[Frozen, ...]
+    channels: ChannelProduct
     input: Representation = eqx.field(static=True)
-    output: Representation = eqx.field(static=True)
-    paths: tuple[tuple[int, int], ...] = eqx.field(static=True)
-    kinds: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
-    sizes: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -148,47 +228,23 @@ class Product(eqx.Module):
         for rep in (input, target):
             refuse_points(rep, "Product")
         self.input = input
-        sources, targets = Layout.of(input).kinds, Layout.of(target).kinds
-        self.sizes = tuple(kind.dimension for kind in targets)
-        paths, bases, kinds = [], [], []
-        totals = [0] * len(targets)
-        for a, first in enumerate(sources):
-            for b in range(a, len(sources)):
-                rows, made = _rows(first, sources[b], targets)
-                if made:
-                    paths.append((a, b))
-                    bases.append(Frozen(rows))
-                    kinds.append(made)
-                    for c, r in made:
-                        totals[c] += r * channels
-        output = copies(targets, totals)
-        if output is None:
-            raise IsotropyError(
-                f"No equivariant product of summands of `{input}` leads to `{target}` (or its basis is too large)."
-            )
-        self.output, self.paths, self.bases, self.kinds = output, tuple(paths), tuple(bases), tuple(kinds)
+        self.channels = ChannelProduct(Layout.of(input).kinds, target, channels=channels)
         one, two = jax.random.split(key)
-        mixed = copies(sources, [channels] * len(sources))
-        assert mixed is not None
+        mixed = self.channels.input
         self.left = Linear(input, mixed, key=one, use_bias=False, dtype=dtype)
         self.right = Linear(input, mixed, key=two, use_bias=False, dtype=dtype)
         self.squash = Squash(mixed, dtype=dtype) if bounded else None
 
+    @property
+    def output(self) -> Representation:
+        """All that comes of the products."""
+        return self.channels.output
+
     def __call__(self, x: Float[Array, " in"], *, key: PRNGKeyArray | None = None) -> Float[Array, " out"]:
         """The products at one point."""
         x = check_point(x, self.input)
-        lefts = self.left.layouts[1].split(self.left(x))
         second = self.right(x)
-        rights = self.right.layouts[1].split(second if self.squash is None else self.squash(second))
-        parts: list[list[Array]] = [[] for _ in self.sizes]
-        for (a, b), basis, made in zip(self.paths, self.bases, self.kinds, strict=True):
-            outer = jnp.einsum("jp,jq->jpq", lefts[a], rights[b]).reshape(len(lefts[a]), -1)
-            z = outer @ basis.astype(outer.dtype).T
-            start = 0
-            for c, r in made:
-                parts[c].append(z[:, start : start + r * self.sizes[c]].ravel())
-                start += r * self.sizes[c]
-        return jnp.concatenate([piece for pieces in parts for piece in pieces])
+        return self.channels(self.left(x), second if self.squash is None else self.squash(second))
 
 
 def has_product(first: Representation, second: Representation, target: Representation) -> bool:
