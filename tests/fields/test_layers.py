@@ -248,6 +248,10 @@ BAD = [
         lambda: NeuralOperator(G2.scalar, G2.vector, Periodic((16, 16)), modes=4, residual=True, key=jax.random.key(0)),
         "does not begin with",
     ),
+    (
+        lambda: NeuralOperator(groups.SL(2).scalar, groups.SL(2).scalar, Periodic((16, 16)), key=jax.random.key(0)),
+        "keeps distances",
+    ),
     (lambda: NeuralOperator(G2.scalar, G2.vector, Periodic((16, 16)), depth=0, key=jax.random.key(0)), "at least 1"),
     (
         lambda: SpectralBlock(G2.scalar, G2.scalar, Periodic((16, 16)), channels=-1, modes=4, key=jax.random.key(0)),

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..errors import IsotropyError
 from ..fields.grid import Grid
+from ..fields.kernel import keeps_distances
 from ..groups import Group, Representation
 from .basis import maps
 from .frozen import Frozen
@@ -148,6 +149,11 @@ class NeuralOperator(eqx.Module):
             raise IsotropyError(
                 f"`residual` adds the answer to the first channels of the input, but `{input}` does not begin with "
                 f"`{output}`: put those first, or leave `residual` out."
+            )
+        if not keeps_distances(output.group):
+            raise IsotropyError(
+                f"`NeuralOperator` needs a group that keeps distances, with translations or without. Got "
+                f"{output.group}: use a subgroup of O(n), or `nn.Integral`."
             )
         self.input, self.output, self.residual = input, output, residual
         self.hidden = hidden_fields(input, output, width) if hidden is None else hidden
