@@ -98,6 +98,8 @@ CASES = [
         ("p^2 + q^2 + x^2 + y^2 + 2*x^2*y - 2*y^3/3",),
     ),
     Case("damped oscillator", lambda z: oscillator(z, 0.1), "x,v", "polynomials(4)", 0, 0, ()),
+    # Two of three: what is typical of the space is then seen on the one function that drifts.
+    Case("rigid body, squares alone", rigid_body, "x,y,z", "x^2 + y^2 + z^2", 2, 2, ("x^2+y^2+z^2",)),
 ]  # fmt: skip
 
 

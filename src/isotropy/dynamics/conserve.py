@@ -214,8 +214,11 @@ def _decide(solved: pencil.Pencil, operators: Operators, tolerance: float) -> De
     errors = (
         np.linalg.norm(operators.error @ solved.vectors.T, axis=0) if len(operators.error) else np.zeros_like(ratios)
     )
-    typical = float(np.median(ratios))
     level = max(tolerance, floor)
+    # Where most of the space may be conserved, what is typical is seen on those functions that clearly drift.
+    clear = ratios > np.maximum(level, CLEARLY * errors)
+    middle = len(ratios) // 2
+    typical = float(np.median(ratios[clear] if clear.any() and not clear[middle] else ratios))
     # A function whose error is as large as a typical drift varies too little over these data to be judged.
     lawlike = (ratios <= np.maximum(level, CLEARLY * errors)) & (ratios <= LAWLIKE * typical) & (errors < typical)
     count = len(ratios) if lawlike.all() else int(np.argmin(lawlike))
