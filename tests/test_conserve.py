@@ -339,7 +339,10 @@ BAD = [
     (lambda t, s: iso.conserve(t.states, s), "wrap the arrays"),
     (lambda t, s: iso.conserve(t, "polynomials(2)"), "`space` must be a space"),
     (lambda t, s: iso.conserve(t, iso.spaces.Polynomials(3, degree=1)), "states have 2 coordinates"),
-    (lambda t, s: iso.conserve(t, iso.spaces.Polynomials(2, degree=7)), "30 samples cannot show which of 36 functions"),
+    (
+        lambda t, s: iso.conserve(t, iso.spaces.Polynomials(2, degree=7)),
+        r"30 sample\(s\) cannot show which of 36 functions",
+    ),
     (lambda t, s: iso.conserve(t, s, tolerance=-1), "`tolerance` must be"),
     (lambda t, s: iso.conserve(t, s, tolerance=True), "`tolerance` must be"),
     (lambda t, s: iso.conserve(t, s, batch_size=0), "`batch_size` must be"),

@@ -113,7 +113,7 @@ def conserve(
         raise IsotropyError(f"`tolerance` must be a number from 0 up to 1. Got {tolerance!r}.")
     if len(trajectories) <= space.dimension:
         raise IsotropyError(
-            f"{len(trajectories)} samples cannot show which of {space.dimension} functions are conserved: pass more "
+            f"{len(trajectories)} sample(s) cannot show which of {space.dimension} functions are conserved: pass more "
             f"samples than functions, or a smaller space."
         )
     if how == "integrated":
