@@ -16,6 +16,7 @@ from . import components as elements
 from . import version
 from .certified import certificate, of_estimate
 from .errors import IsotropyError
+from .geometry import wording
 from .geometry.action import Action
 from .geometry.bracket import span
 from .geometry.cloud import Cloud
@@ -240,7 +241,7 @@ def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: 
 
 def _apart(action: Action, rows: np.ndarray, units: np.ndarray, *, noise: float) -> Unseen:
     legible = readable.sparse_basis(rows, noise, scale=units)
-    return Unseen(legible, _words(action, legible, noise, units))
+    return Unseen(legible, wording.lines(action, legible, noise, units))
 
 
 def _with_components(
@@ -367,7 +368,7 @@ def _answer(
         candidates=action.dimension,
         coefficients=found,
         generators=action.generators(found),
-        generator_text=_words(action, found, legible, units),
+        generator_text=wording.lines(action, found, legible, units),
         terms=tuple(action.terms(row) for row in found),
         variables=action.variables + action.outputs + ((action.time,) if action.time else ()),
         spectrum=full.values,
@@ -375,7 +376,7 @@ def _answer(
         defects=defects,
         bounds=bounds,
         decision=decision,
-        unseen=Unseen(hidden, _words(action, hidden, rounding, units)),
+        unseen=Unseen(hidden, wording.lines(action, hidden, rounding, units)),
         algebra=algebra.algebra,
         closure=algebra.residual,
         truncated=algebra.truncated,
@@ -385,11 +386,6 @@ def _answer(
         remarks=remarks + (() if power is None else (_scaling_law(action, power, noise),)),
         settings={**view.settings, "isotropy": version.VERSION},
     )
-
-
-def _words(action: Action, rows: np.ndarray, noise: float, units: np.ndarray) -> tuple[str, ...]:
-    sizes = np.linalg.norm(rows / units, axis=1)
-    return tuple(action.describe(row, noise=noise * size * units) for row, size in zip(rows, sizes, strict=True))
 
 
 def _scaling_law(action: Action, power: float, noise: float) -> str:

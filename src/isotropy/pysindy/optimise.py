@@ -57,6 +57,28 @@ class SymmetricOptimizer(BaseOptimizer):
     max_iter: int
     n_features_in_: int
 
+    def __init__(
+        self,
+        action: Action | None,
+        library: Any,
+        max_iter: int,
+        how: How,
+        normalize_columns: bool,
+        unbias: bool,
+        samples: Samples | None,
+        level: float,
+        seed: int,
+    ) -> None:
+        self.action = action
+        self.library = library
+        self.max_iter = max_iter
+        self.how = how
+        self.normalize_columns = normalize_columns
+        self.unbias = unbias
+        self.samples = samples
+        self.level = level
+        self.seed = seed
+
     def fit(self, x_: Any, y: Any, sample_weight: Any = None, **reduce_kws: Any) -> SymmetricOptimizer:
         """Fit coefficients to terms (p, F) and derivatives (p, n); `pysindy.SINDy.fit` calls it.
 
