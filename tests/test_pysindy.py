@@ -262,6 +262,16 @@ def test_a_model_of_trajectories_of_different_lengths():
     assert np.isfinite(model.simulate(a[0], t[:20])).all()
 
 
+def test_times_may_be_uneven_but_not_repeated():
+    t, x = spiral(0, 400, dt=0.025)
+    some = np.sort(np.random.default_rng(0).permutation(400)[:300])
+    model = ps.SINDy(optimizer=SymmetricSTLSQ(PLANE, threshold=0.05)).fit(x[some], t=t[some])
+    assert np.abs(model.coefficients()[:, 1:3] - [[-0.1, -1], [1, -0.1]]).max() < 0.01
+    twice = np.sort(np.concatenate([some, some[5:6]]))
+    with pytest.raises(ValueError, match="strictly increasing"):
+        ps.SINDy(optimizer=SymmetricSTLSQ(PLANE)).fit(x[twice], t=t[twice])
+
+
 def test_bagging_keeps_the_symmetry_under_the_mean():
     t, x = spiral(0)
     x = x + 0.01 * np.random.default_rng(0).standard_normal(x.shape)
