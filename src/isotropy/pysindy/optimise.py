@@ -164,7 +164,7 @@ class SymmetricOptimizer(BaseOptimizer):
         single = targets.ndim == 1
         targets = targets.reshape(len(theta), -1)
         unknown = np.isnan(theta).any(axis=1)
-        usable: np.ndarray = ~unknown & ~np.isnan(targets).any(axis=1)
+        usable = np.asarray(~unknown & ~np.isnan(targets).any(axis=1))
         if not usable.any():
             raise IsotropyError("every row of the terms or of the derivatives holds NaN: there is nothing to fit.")
         if unknown.any():
