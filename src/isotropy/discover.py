@@ -21,6 +21,7 @@ from .geometry.bracket import span
 from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.estimate import Estimate
+from .geometry.fibre import Linear
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
 from .geometry.trained import Trained
@@ -133,6 +134,13 @@ def _from_data(
     data: Data, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
 ) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
+    motion = action.value_motion
+    still = isinstance(motion, Linear) and not (motion.matrices.any() or motion.offsets.any())
+    if still and not np.ptp(data.Y, axis=0).any():
+        raise IsotropyError(
+            f"all {len(data.Y)} outputs are equal and no candidate moves them, so that each leaves them unchanged: "
+            f"check `Y`."
+        )
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size, hull=data.hull)
     refits = [(again, data.stretch * change) for again, change in map(view.refit, data.refits)]
     objection = (
