@@ -22,6 +22,7 @@ from .geometry.bracket import span
 from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.estimate import Estimate
+from .geometry.fibre import Linear
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
 from .geometry.trained import Trained
@@ -33,6 +34,7 @@ from .numerics.closure import nearest_closed, structure_in
 from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, rigid, within, zeros
 from .numerics.sampled import Sampled
 from .numerics.spectrum import Spectrum
+from .numerics.weighted import weighted
 from .ondata import OnData
 from .represented import represented
 from .results.discovery import Discovery, Unseen
@@ -133,6 +135,13 @@ def _from_data(
     data: Data, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
 ) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
+    motion = action.value_motion
+    still = isinstance(motion, Linear) and not (motion.matrices.any() or motion.offsets.any())
+    if still and not np.ptp(data.Y, axis=0).any():
+        raise IsotropyError(
+            f"all {len(data.Y)} outputs are equal and no candidate moves them, so that each leaves them unchanged: "
+            f"check `Y`."
+        )
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size, hull=data.hull)
     refits = [(again, data.stretch * change) for again, change in map(view.refit, data.refits)]
     objection = (
@@ -292,10 +301,22 @@ def _from_refits(
         directions, form = represented(view, full, group, turn=turn)
         found = _answer(view, full, floors, decision, directions, turn=turn, exact=0.0, remarks=remarks)
         return replace(found, representation=form)
-    directions, exact = _closed(view, full, decision.nullity, turn)
+    sharper = _sharper(view, full, decision.nullity, turn, held)
+    directions, exact = _closed(view, sharper, decision.nullity, turn)
     if held is not None and decision.verdict in ("certain", "supported") and not held.holds(directions):
         directions, exact = held.span[: decision.nullity], None
     return _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks, held=held)
+
+
+def _sharper(
+    view: Normalised | Tangency | View, full: Spectrum, nullity: int, turn: float, held: Certificate | None
+) -> Spectrum:
+    """The spectrum in which brackets count by how well they are known, where its null space is that of ``full``."""
+    if held is None or not 0 < nullity < len(full.values):
+        return full
+    better, units = weighted(held.fits, nullity), view.seen / view.units
+    turned = _turn(full.null_vectors(nullity) @ units, better.null_vectors(nullity) @ units)
+    return better if turned <= CONSISTENT * turn else full
 
 
 def _closed(

@@ -133,6 +133,9 @@ class Data:
             )
         self.input_noise = np.broadcast_to(noise, X.shape[1:])
         self.hull = Hull.of(X, self.input_noise)
+        if self.hull.frame.shape[1] == 0:
+            what = "are equal" if not noise.any() else "differ by no more than `input_noise`"
+            raise IsotropyError(f"all {len(X)} rows of `X` {what}, so that they show no function: take other inputs.")
         self.X = self.hull.project(X)
         if model is not None:
             chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
