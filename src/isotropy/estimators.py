@@ -113,6 +113,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._single = y.ndim == 1
         targets = y.reshape(len(X), -1)
         self.space_ = self._space()
+        self._enforced: Basis | None = None
         self._check(targets)
         if self.how != "enforce":
             # A row that counts nought times is no row, for the folds too.
@@ -178,6 +179,9 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             for name in choices:
                 trial = type(self)(**self.get_params(deep=False))
                 trial.n_features_in_, trial.space_, trial.chosen_ = self.n_features_in_, self.space_, name
+                if name == "enforce":  # the same in every fold
+                    self._enforced = self._enforced or self._basis(action, targets.shape[1])
+                trial._enforced = self._enforced
                 used = None if name == "none" else action
                 trial._fit(X[kept], targets[kept], weights[kept], used)
                 miss = self.space_.values(X[left]) @ trial.coefficients_ - targets[left]
@@ -246,7 +250,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _basis(self, action: Action | None, outputs: int) -> Basis:
         if action is not None:
-            return enforce(action, self.space_, seed=self.seed)
+            return self._enforced or enforce(action, self.space_, seed=self.seed)
         size = self.space_.dimension * outputs
         return Basis(
             space=self.space_,
