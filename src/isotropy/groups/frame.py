@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -114,11 +115,11 @@ def _sparse_frame(unit: scipy.sparse.csr_array, norms: np.ndarray, floor: float)
     owner, (i, j) = entries.coords[0], np.divmod(entries.coords[1], n)
     below = scipy.sparse.csr_array((entries.data, (owner * n + i, j)), shape=(q * n, n))
     beside = scipy.sparse.csr_array((entries.data, (i, owner * n + j)), shape=(n, q * n))
-    products = scipy.sparse.coo_array(below @ beside)  # row (a, i), column (b, j)
+    products: Any = scipy.sparse.coo_array(below @ beside)  # row (a, i), column (b, j)
     (a, i), (b, j) = (np.divmod(c.astype(np.int64), n) for c in products.coords)
     values, at = np.concatenate([products.data, -products.data]), np.concatenate([i * n + j, i * n + j])
     pairs = np.concatenate([a * q + b, b * q + a])
-    commutators = scipy.sparse.csr_array((values, (pairs, at)), shape=(q * q, size))
+    commutators: Any = scipy.sparse.csr_array((values, (pairs, at)), shape=(q * q, size))
     constants = scipy.sparse.csr_array(commutators @ unit.T)
     outside = commutators - scipy.sparse.csr_array(constants @ unit)
     sizes = np.triu(np.sqrt((outside * outside).sum(axis=1)).reshape(q, q), 1)
