@@ -93,6 +93,10 @@ class Penalty:
                     f"`Penalty` takes an `Action` and `Samples`, or sequences of them. "
                     f"Got {type(one).__name__} and {type(cloud).__name__}."
                 )
+            if not one.dimension:
+                raise IsotropyError(
+                    f"{one} has no generators, so its nuclear norm is zero for every model: use a group that has some."
+                )
             if one.base_dimension != cloud.dimension:
                 raise IsotropyError(
                     f"the samples are points of R^{cloud.dimension}, but {one} acts on R^{one.base_dimension}."
