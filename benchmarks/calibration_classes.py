@@ -47,6 +47,8 @@ PAGE = HERE.parent / "docs" / "verdicts.md"
 PICTURE = HERE.parent / "docs" / "calibration_classes.svg"
 START, END = "<!-- classes: written by `make bench-calibration` -->", "<!-- end of classes -->"
 LEVEL = TOLERANCE = 0.05
+ACTION = iso.Action(groups.GL(2))
+"""One object, so that what is compiled for it serves all trials."""
 SHAPES, MISSES = ("smooth", "wavy"), (0, 1.1, 1.5, 3)
 RADIAL = list(product(SHAPES, MISSES, ((0.01, 300), (0.03, 500), (0.1, 500))))
 NETWORKS = list(product(SHAPES, MISSES, ((0.01, 400),)))
@@ -96,7 +98,7 @@ def smallest(function: Any, X: np.ndarray, kind: str) -> float:
 
 def view(function: Any, X: np.ndarray) -> Normalised:
     """The operator of `discover`."""
-    return Normalised.of(function, iso.Action(groups.GL(2)), iso.Samples(X))
+    return Normalised.of(function, ACTION, iso.Samples(X))
 
 
 def planted(shape: str, miss: float, X: np.ndarray, kind: str) -> Planted:

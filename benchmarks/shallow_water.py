@@ -1,7 +1,8 @@
 """Shallow water under continuous rotations: an operator that keeps O(2) beside one that keeps translations alone.
 
-One step of height and velocity, fields that vanish away from the middle of the box; tested as they are, and turned by a
-random angle each (velocities too), with the solver's own answer to the turned field as the truth. Both are trained on
+One step of height and velocity, fields that vanish away from the middle of the box; water moves along the first axis alone
+at the start, in training. Tested on such fields, and on fields turned by a random angle each (velocities too), with the
+solver's own answer to the turned field as the truth. Both are trained on
 16, 32, 64 and 128 pairs for 30 epochs, with the learning rate that does best on a validation split. Results are kept in
 the JSON file and only missing ones are computed.
 """
@@ -30,8 +31,8 @@ from equations import shallow_water
 RESULTS = Path(__file__).parent / "results" / "shallow_water.json"
 FIGURE = Path(__file__).parents[1] / "docs" / "shallow_water.svg"
 GRID = Periodic((32, 32), lengths=8.0)
-PAIRS, SEEDS = (16, 32, 64, 128), 3
-RATES = {"ours": (0.01, 0.03, 0.1), "fno": (0.001, 0.003, 0.01)}
+PAIRS, SEEDS = (16, 32, 64, 128), 2
+RATES = {"ours": (0.03, 0.1), "fno": (0.003, 0.01)}
 STEP, COUNT = 0.5, 20
 
 
@@ -51,7 +52,7 @@ def states(count: int, angles: np.ndarray, seed: int) -> np.ndarray:
     for k, angle in enumerate(angles):
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         centres, widths = rng.uniform(-0.8, 0.8, (4, 2)), rng.uniform(0.4, 0.6, 4)
-        sizes = rng.normal(size=(4, 3)) * [0.2, 0.3, 0.3]
+        sizes = rng.normal(size=(4, 3)) * [0.2, 0.4, 0.0]
         sizes[:, 1:] = sizes[:, 1:] @ turn.T
         away = ((GRID.points[:, None] - centres @ turn.T) ** 2).sum(axis=2)
         fields[k] = (np.exp(-away / (2 * widths**2)) @ sizes).reshape(*GRID.shape, 3)

@@ -68,6 +68,10 @@ CALLS = {
         "points of R.3, but .* acts on R.2",
     ),
     "data of unequal length": (lambda: iso.Data(X, X[:-1]), "as many rows. Got 50 and 49"),
+    "data with one input": (lambda: iso.Data(np.ones((50, 3)), X), "all 50 rows of `X` are equal"),
+    "data within their errors": (lambda: iso.Data(X, X, input_noise=9.0), "no more than `input_noise`"),
+    "labels that are all the same": (lambda: iso.discover(iso.Data(X, np.ones(50)), GL3), "all 50 outputs are equal"),
+    "fewer data than unknowns": (lambda: iso.discover(iso.Data(X[:5], X[:5, 0]), GL3), "take at least 18 samples"),
     "NaN in data": (lambda: iso.Data(X, np.where(X > 2, np.nan, X)), "`Y` has"),
     "times of another length": (lambda: iso.Trajectories(T[:-1], Z), "`t` must have shape"),
     "times that repeat": (lambda: iso.Trajectories(np.r_[T, T], np.r_[Z, Z]), "`t` repeats 60"),
@@ -99,6 +103,18 @@ def test_data_that_say_nothing_give_no_claim():
     noise = RNG.normal(size=len(X))
     found = iso.discover(iso.Data(X, noise), GL3)
     assert found.decision.verdict == "cannot tell"
+
+
+@pytest.mark.parametrize("count", [6, 15])
+def test_data_that_repeat_are_no_more_than_their_different_rows(count):
+    """Each of a few random pairs ten times: left-out errors of a fit to them are small and say nothing."""
+    inputs, outputs = (np.repeat(RNG.normal(size=(count, n)), 10, axis=0) for n in (3, 1))
+    assert iso.discover(iso.Data(inputs, outputs), GL3).decision.verdict == "cannot tell"
+
+
+def test_equal_outputs_that_candidates_move_have_the_symmetries_of_a_vector():
+    found = iso.discover(iso.Data(X, np.ones((50, 3))), iso.Action(groups.GL(3).vector, groups.GL(3).vector))
+    assert (found.name, found.dimension) == ("aff(2)", 6)
 
 
 def test_repeated_samples_are_counted_in_a_warning():

@@ -7,7 +7,7 @@ from scipy import stats
 
 import isotropy as iso
 from isotropy import groups, spaces
-from isotropy.certified import DEPENDENT, certificate
+from isotropy.certified import DEPENDENT, _compressed, certificate
 from isotropy.normalised import Normalised
 
 GL2 = iso.Action(groups.GL(2))
@@ -110,6 +110,27 @@ def test_dependent_rows_are_noticed():
     lasting, fresh = (held(iso.Data(X, (X**2).sum(axis=1) + e, space=CUBICS)) for e in (error, rng.permutation(error)))
     assert lasting.fits.variances[0] > DEPENDENT > fresh.fits.variances[0]
     assert (lasting.verdict, fresh.verdict) == ("supported", "certain")
+
+
+@pytest.mark.parametrize("sketch", [8, 16, 64])
+def test_rows_are_compressed_to_their_gram_matrix(monkeypatch, sketch):
+    """Thirty rows of rank five among twenty columns, by sketches too small, large enough, and not needed."""
+    monkeypatch.setattr("isotropy.certified.SKETCH", sketch)
+    rng = np.random.default_rng(sketch)
+    rows = rng.normal(size=(30, 5)) @ rng.normal(size=(5, 20))
+    few = _compressed(lambda: iter(np.array_split(rows, 4)), 20)
+    assert few.shape == (5, 20)
+    size = np.linalg.norm(rows) ** 2
+    assert np.abs(few.T @ few - rows.T @ rows).max() <= 100 * rows.size * np.finfo(np.float64).eps * size
+
+
+def test_outputs_on_a_line_are_worth_one():
+    """The second output repeats the first, errors and all: brackets grow by the root of two, their errors with them."""
+    X, Y = pairs(200, 0.05, 0)
+    once, twice = (iso.Data(X, np.outer(Y, np.ones(n)), space=CUBICS) for n in (1, 2))
+    S = groups.GL(2).scalar
+    bounds = [held(data, iso.Action(groups.GL(2).vector, k * S)).upper_bounds for k, data in ((1, once), (2, twice))]
+    assert bounds[1] == pytest.approx(np.sqrt(2) * bounds[0], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,9 @@ def test_too_much_noise_makes_no_claim():
         iso.Action.independent(groups.GL(3), groups.GL(3)),
     )
     assert found.decision.verdict == "cannot tell"
-    assert str(found)
+    assert found.dimension == 18
+    assert found.name == "18-dimensional, too noisy to name"
+    assert str(found).startswith(found.name)
 
 
 @pytest.fixture(scope="module")

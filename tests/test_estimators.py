@@ -34,8 +34,18 @@ def force(X: np.ndarray) -> np.ndarray:
     return 0.5 * x - (x * y).sum(axis=1, keepdims=True) * y + 0.3 * np.cross(x, y)
 
 
-@pytest.mark.parametrize("options", [{}, {"sparse": True}])
-def test_the_checks_of_scikit_learn(options):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sparse": True},
+        pytest.param({"how": "promote", "strength": 0.1}, marks=pytest.mark.slow),
+        pytest.param({"how": "auto", "strength": 0.1}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_checks_of_scikit_learn(options, monkeypatch):
+    """All of them; those that compare are given a strength and three folds, which saves fits."""
+    monkeypatch.setattr("isotropy.estimators.FOLDS", 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(SymmetricRegressor(**options), on_skip=None, on_fail=None)
@@ -137,6 +147,29 @@ def test_weights_count_repetitions(options):
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=10 * np.sqrt(EPS), atol=10 * np.sqrt(EPS))
 
 
+@pytest.mark.parametrize("options", [{"how": "promote"}, {"how": "auto", "strength": 0.01}])
+@pytest.mark.parametrize("part", [0.0, 1.0])
+def test_weights_count_repetitions_in_what_is_compared_and_tested(options, part):
+    """Where one rotation survives, and where none does; a weight of nought leaves a row out, whatever it says."""
+    rng = np.random.default_rng(0)
+    X, counts = rng.uniform(-1, 1, (40, 3)), rng.integers(0, 4, 40)
+    y = X[:, 0] ** 2 + (1 + part) * X[:, 1] ** 2 + (0.5 + part * X[:, 0]) * X[:, 2] + 0.02 * rng.standard_normal(40)
+    y[counts == 0] = 100.0
+    order = rng.permutation(40)
+    model = SymmetricRegressor(**options)
+    weighted = clone(model).fit(X[order], y[order], sample_weight=counts[order])
+    repeated = clone(model).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+    assert weighted.chosen_ == repeated.chosen_
+    # Where nothing survives it is the solver's answer, whose gap is what both stop at.
+    np.testing.assert_allclose(weighted.coefficients_, repeated.coefficients_, atol=1e-4)
+    if options["how"] == "auto":
+        assert weighted.held_out_ == pytest.approx(repeated.held_out_, rel=1e-3)
+        return
+    assert weighted.symmetries_.dimension == repeated.symmetries_.dimension == (0 if part else 1)
+    for ours, theirs in zip(weighted.fit_.trials, repeated.fit_.trials, strict=True):
+        assert ours.p_value == pytest.approx(theirs.p_value, rel=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(30,), (30, 1)])
 def test_outputs_keep_their_shape(shape):
     X = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
@@ -214,10 +247,23 @@ X, Y = np.zeros((10, 3)), np.zeros((10, 3))
         (lambda: SymmetricRegressor(space=3).fit(X, Y), "'space' parameter"),
         (lambda: SymmetricRegressor(how="impose").fit(X, Y), "'how' parameter"),
         (lambda: SymmetricRegressor(alpha=-1.0).fit(X, Y), "'alpha' parameter"),
-        (lambda: SymmetricRegressor(how="promote").fit(X, Y, sample_weight=np.ones(10)), "`sample_weight` is for"),
-        (lambda: SymmetricRegressor(how="auto").fit(X, Y, sample_weight=np.ones(10)), "`sample_weight` is for"),
+        (lambda: SymmetricRegressor(how="promote").fit(X, Y), "X has 1 sample that differs, of the 2 it needs"),
+        (lambda: SymmetricRegressor(how="auto").fit(X, Y), "X has 1 sample that differs, of the 3 it needs"),
     ],
 )
 def test_bad_input_is_one_sentence(call, message):
     with pytest.raises(IsotropyError, match=message):
         call()
+
+
+@pytest.mark.parametrize("how", ["enforce", "promote", "auto"])
+def test_negative_weights_are_refused(how):
+    with pytest.raises(ValueError, match="Negative values"):
+        SymmetricRegressor(how=how).fit(np.eye(3), np.ones(3), sample_weight=[1.0, -1.0, 1.0])
+
+
+def test_one_feature_has_no_rotations_to_promote():
+    X = np.random.default_rng(0).standard_normal((20, 1))
+    for how in ("promote", "auto"):
+        model = SymmetricRegressor(how=how).fit(X, X[:, 0] ** 2)
+        assert model.chosen_ == "none"

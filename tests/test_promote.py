@@ -7,14 +7,17 @@ import pytest
 
 import isotropy as iso
 from isotropy import groups
+from isotropy.geometry.features import Features
 from isotropy.geometry.orthonormal import OrthonormalPolynomials
 from isotropy.geometry.polynomial import Polynomials
+from isotropy.numerics.losses import LeastSquares
 from isotropy.promote import promote
 from isotropy.promote.problem import build
 from isotropy.results.fit import Fit
 
 EPS = np.finfo(float).eps
 SPACE = Polynomials(3, degree=3)
+RADIAL = Features([lambda x: x @ x, lambda x: (x @ x) ** 2], names=["s", "s^2"], input_dimension=3)
 
 
 def planted(seed, *, n=80, noise=0.05, broken=0.0, space=SPACE):
@@ -255,7 +258,14 @@ def test_a_path_gives_up_generators_as_the_strength_falls():
         ({"X": np.zeros((80, 2))}, "`X` must have shape"),
         ({"action": iso.Action(groups.SO(2))}, "moves points of R\\^2"),
         ({"action": iso.Action(groups.SO(3).vector, groups.SO(3).vector)}, "one column for each"),
-        ({"space": Polynomials(3, degree=0)}, "there is nothing to promote"),
+        ({"space": Polynomials(3, degree=0)}, "leave every function .* unchanged: there is nothing to promote"),
+        ({"space": RADIAL, "action": iso.Action(groups.SO(3))}, "leave every function .* unchanged"),
+        ({"action": iso.Action(3 * groups.SO(3).scalar)}, "leave every row of `X` where it is"),
+        ({"action": iso.Action(groups.S(3))}, "has no generators"),
+        ({"weights": np.full(80, -1.0)}, "`weights` must be non-negative"),
+        ({"weights": np.ones(79)}, "`weights` must have shape"),
+        ({"weights": np.ones(80), "exact": True}, "leave those out"),
+        ({"weights": np.ones(80), "loss": LeastSquares}, "has its own weights"),
         ({"sparsity": np.nan}, "finite number >= 0"),
         ({"discrete": -1.0}, "finite number >= 0"),
         ({"strengths": [1.0, np.nan]}, "`strengths` must be finite"),
@@ -268,6 +278,23 @@ def test_bad_input_is_told_what_to_do(change, message):
     space, action, points, targets = (arguments.pop(name) for name in ("space", "action", "X", "Y"))
     with pytest.raises(iso.IsotropyError, match=message):
         promote(space, action, points, targets, **arguments)
+
+
+def test_turns_of_coordinates_that_are_not_there_are_unseen():
+    """Of two planes of R^4 the functions, or the data, know one: turns of the other are no symmetry found."""
+    turns = np.zeros((2, 4, 4))
+    turns[0, :2, :2] = turns[1, 2:, 2:] = [[0, -1], [1, 0]]
+    action = iso.Action(groups.Group(turns))
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (60, 4))
+    y = (X[:, :2] ** 2).sum(axis=1) + 0.01 * rng.standard_normal(60)
+    functions = [lambda x: x[0], lambda x: x[1], lambda x: x[0] ** 2, lambda x: x[1] ** 2, lambda x: 1.0]
+    space = Features(functions, names=list("abcde"), input_dimension=4)
+    flat = np.concatenate([X[:, :2], np.zeros((60, 2))], axis=1)
+    for found in (promote(space, action, X, y), promote(Polynomials(4, degree=2), action, flat, y)):
+        assert found.symmetries.dimension == 1
+        assert found.symmetries.generator_text[0] in ("x0 ∂x1 − x1 ∂x0", "x1 ∂x0 − x0 ∂x1")
+        assert [text.replace("−", "-") for text in found.symmetries.unseen.text] == ["x2 ∂x3 - x3 ∂x2"]
 
 
 def test_non_convergence_warns_with_the_gap_and_the_remedy():

@@ -98,6 +98,15 @@ def test_motions_of_different_lengths_and_clocks() -> None:
     assert clocks.max() <= 1.5 * clocks.min()
 
 
+def test_symmetries_of_motions_of_different_lengths_with_a_gap() -> None:
+    """The same answer as from one motion that is whole: rotations, and the scaling that every linear field has."""
+    t = np.linspace(0, 6, 60)
+    parted = np.concatenate([t[:20], t, np.where(t > 3, t + 40, t)])
+    Z = np.concatenate([circle(t[:20]), 2 * circle(t), 3 * circle(t)])
+    found = iso.discover(iso.Trajectories(parted, Z, id=np.repeat([0, 1, 2], [20, 60, 60])).data(), LINEAR)
+    assert found.generator_text == ("x ∂x + y ∂y", "x ∂y − y ∂x")
+
+
 def test_a_body_that_stands_still_has_no_clock_and_does_no_harm() -> None:
     points = np.random.default_rng(0).normal(size=(30, 2))
     points[0] = 0.0
@@ -125,6 +134,7 @@ def test_arrays_are_read_only() -> None:
 
 T = np.linspace(0, 6, 40)
 Z = circle(T)
+LINEAR, QUADRATIC = iso.Action.vector_field(iso.groups.GL(2)), iso.spaces.Polynomials(2, degree=2)
 HOLE = np.where(np.arange(40)[:, None] == 5, np.nan, Z)
 BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: iso.Trajectories(T, Z[:-1]), r"`t` must have shape \(39\)"),
@@ -141,6 +151,11 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: iso.Trajectories(T[:5], Z[:5]), f"at least {SHORTEST} samples without a gap. The longest stretch has 5"),
     (lambda: iso.Trajectories(T, Z, id=np.arange(40)), "The longest stretch"),
     (lambda: iso.Trajectories([], np.zeros((0, 2))), "`Z` is empty"),
+    (lambda: iso.Trajectories(T[:1], Z[:1]), "The longest stretch has 1"),
+    (lambda: iso.conserve(iso.Trajectories(T[:1], Z[:1], velocities=Z[:1]), QUADRATIC), r"1 sample\(s\) cannot show"),
+    (lambda: iso.discover(iso.Trajectories(T[:1], Z[:1], velocities=Z[:1]).data(), LINEAR), "at least 3 pairs. Got 1"),
+    (lambda: iso.discover(iso.Trajectories(T, 0 * Z + 2).data(), LINEAR), "All 36 rows of `X` are the same point"),
+    (lambda: iso.conserve(iso.Trajectories(T, 0 * Z + 2, velocities=0 * Z), QUADRATIC), "Nothing moves"),
     (lambda: iso.Trajectories.from_field(lambda z: z[0], Z), r"velocity of shape \(2,\)"),
 ]
 

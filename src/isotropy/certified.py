@@ -8,11 +8,10 @@ constant added to F changes no defect.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import scipy.linalg as sla
 from jaxtyping import Float
 
 from .geometry.action import Action
@@ -27,8 +26,11 @@ from .numerics.decide import numerical_floor
 from .numerics.fits import Fits
 from .numerics.spectrum import TriangularFactor
 
-LARGEST = 1200
-"""Candidates times parameters up to which the operator is certified: its decomposition costs the cube of this."""
+LARGEST = 2500
+"""Candidates times parameters up to which the operator is certified: its decomposition costs the square of this."""
+
+SKETCH = 256
+"""Random combinations of rows that are to hold all of them, to begin with: functions and outputs are rarely more."""
 
 DEPENDENT = 3.0
 """How much more than independent rows dependent ones move the fit, in variance, before they are called so. Ten blocks
@@ -53,9 +55,13 @@ class LeastSquares:
     dof: int
 
     @classmethod
-    def of(cls, data: Data) -> LeastSquares | None:
-        """The estimate; None for models of another kind, and where features depend on each other or outnumber rows."""
+    def of(cls, data: Data, outputs: Float[np.ndarray, "r n"] | None = None) -> LeastSquares | None:
+        """The estimate; None for models of another kind, and where features depend on each other or outnumber rows.
+
+        ``outputs`` are combinations of the outputs, all of them by default; parameters are then those of these (f, r).
+        """
         space = data.space
+        Y = data.Y if outputs is None else data.Y @ outputs.T
         if space is None:
             return None
         features = space.values(data.X)
@@ -65,11 +71,11 @@ class LeastSquares:
         dof = len(data.X) - space.dimension
         if dof < 1 or sizes[-1] <= numerical_floor(np.float64, max(features.shape), sizes[0]):
             return None
-        beta = (right.T / sizes) @ (left.T @ data.Y)
-        left_over = data.Y - (features / scale) @ beta
+        beta = (right.T / sizes) @ (left.T @ Y)
+        left_over = Y - (features / scale) @ beta
         errors = left_over.T @ left_over / dof
         # What rounding leaves of the outputs is noise as well: without it exact data would claim to know everything.
-        errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in data.Y.T])
+        errors += np.diag([numerical_floor(np.float64, len(features), float(np.abs(y).max())) ** 2 for y in Y.T])
         covariance = np.kron((right.T / sizes**2) @ right, errors)
         left_out = np.kron((right.T / sizes) @ _left_out(left) @ (right.T / sizes).T, errors)
         return cls(beta, scale, covariance, left_out, dof)
@@ -99,15 +105,16 @@ def certificate(
     space = data.space
     if space is None:
         return None
-    parameters = space.dimension * action.fibre_dimension
+    outputs = _outputs(data.Y)
+    parameters = space.dimension * len(outputs)
     motion = action.value_motion
     if len(seen) * parameters > LARGEST or (isinstance(motion, Linear) and np.any(motion.offsets)):
         return None
-    fit = LeastSquares.of(data)
+    fit = LeastSquares.of(data, outputs)
     if fit is None:
         return None
     beta, scale, dof = fit.beta, fit.scale, fit.dof
-    bracket, form = _operator(data, space, action, seen, row_scale, scale)
+    bracket, form = _operator(data, space, action, seen, row_scale, scale, outputs)
     # Functions that no candidate moves, constants for one, have no size and no bracket.
     weights, axes = np.linalg.eigh(form)
     kept = weights > numerical_floor(np.float64, parameters, weights[-1])
@@ -206,7 +213,8 @@ def of_estimate(
         return None
     scale = np.sqrt((estimate.space.values(estimate.samples.points) ** 2).mean(axis=0))
     scale[scale == 0] = 1.0
-    bracket, form = _operator(estimate, estimate.space, action, seen, row_scale, scale)
+    outputs = np.eye(action.fibre_dimension)
+    bracket, form = _operator(estimate, estimate.space, action, seen, row_scale, scale, outputs)
     weights, axes = np.linalg.eigh(form)
     kept = weights > numerical_floor(np.float64, parameters, weights[-1])
     frame = (axes[:, kept] * np.sqrt(weights[kept])).T * np.repeat(scale, estimate.coefficients.shape[1])
@@ -246,6 +254,13 @@ def _left_out(left: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "f f"]:
     return total * (len(blocks) - 1) / len(blocks)
 
 
+def _outputs(Y: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "r n"]:
+    """Orthonormal combinations of the outputs that hold all of them: fewer where they fill a flat set."""
+    _, sizes, axes = np.linalg.svd(Y, full_matrices=False)
+    kept = sizes > numerical_floor(np.float64, max(Y.shape), sizes.max(initial=0.0))
+    return np.eye(Y.shape[1]) if kept.sum() == Y.shape[1] else axes[kept]
+
+
 def _operator(
     data: Data | Estimate,
     space: Space,
@@ -253,28 +268,58 @@ def _operator(
     seen: np.ndarray,
     row_scale: np.ndarray,
     scale: Float[np.ndarray, " f"],
+    outputs: Float[np.ndarray, "r n"],
 ) -> tuple[Float[np.ndarray, "k s q"], Float[np.ndarray, "q q"]]:
     """The bracket of seen directions and parameters, in few rows, and the form that measures functions."""
     samples = data.samples
-    s, n, f = len(seen), action.fibre_dimension, space.dimension
-    factor, form = TriangularFactor(s * f * n), np.zeros((f * n, f * n))
-    step = max(1, BATCH // (n * action.dimension * f * n))
-    for start in range(0, len(samples), step):
-        points = np.asarray(samples.points[start : start + step], dtype=np.float64)
-        weights = np.sqrt(samples.weights[start : start + step])
-        rows = weights[:, None, None, None, None] * row_scale[:, None, None, None]
-        parts = [
-            np.einsum("pnqfo,sq->pnsfo", rows * part / scale[:, None], seen, optimize=True).reshape(-1, s, f * n)
-            for part in terms_of_space(action, space, points)
-        ]
-        factor.add((parts[0] - parts[1]).reshape(-1, s * f * n))
+    s, n, q = len(seen), action.fibre_dimension, space.dimension * len(outputs)
+    step = max(1, BATCH // (n * action.dimension * q))
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(samples), step):
+            points = np.asarray(samples.points[start : start + step], dtype=np.float64)
+            weights = np.sqrt(samples.weights[start : start + step])
+            rows = weights[:, None, None, None, None] * row_scale[:, None, None, None] / scale[:, None]
+            moved, fixed = terms_of_space(action, space, points, directions=seen, outputs=outputs)
+            yield rows * moved, rows * fixed
+
+    form = np.zeros((q, q))
+    for parts in blocks():
         for part in parts:
-            flat = part.reshape(-1, f * n)
+            flat = part.reshape(-1, q)
             form += flat.T @ flat / s
-    pivoted: Any = sla.qr(factor.matrix, mode="r", pivoting=True, check_finite=False)
-    triangle, order = pivoted
-    sizes = np.abs(np.diag(triangle))
-    rank = int((sizes > numerical_floor(np.float64, factor.columns, sizes.max(initial=0.0))).sum())
-    few = np.zeros((rank, factor.columns))
-    few[:, order] = triangle[:rank]
-    return few.reshape(-1, s, f * n), form
+    few = _compressed(lambda: ((moved - fixed).reshape(-1, s * q) for moved, fixed in blocks()), s * q)
+    return few.reshape(-1, s, q), form
+
+
+def _compressed(blocks: Callable[[], Iterator[np.ndarray]], columns: int) -> Float[np.ndarray, "k c"]:
+    """As few rows as there can be with the Gram matrix of those in ``blocks``, which are gone through again and again.
+
+    Brackets fill a space of functions that is far smaller than that of candidates and parameters. As many random
+    combinations of rows as it has dimensions span it, but for a chance of zero (N. Halko, P. G. Martinsson, J. A.
+    Tropp, *Finding structure with randomness*, SIAM Review 53, 2011); where they do not all depend on fewer, twice as
+    many are taken.
+    """
+    count = SKETCH
+    while True:
+        if count >= columns:
+            factor = TriangularFactor(columns)
+            for block in blocks():
+                factor.add(block)
+            axes, sketch = np.eye(columns), factor.matrix
+        else:
+            rng, sketch = np.random.default_rng(0), np.zeros((count, columns))
+            for block in blocks():
+                sketch += rng.normal(size=(count, len(block))) @ block
+        _, sizes, axes = np.linalg.svd(sketch, full_matrices=False)
+        kept = sizes > numerical_floor(np.float64, columns, sizes.max(initial=0.0))
+        axes = axes[kept]
+        if count >= columns:
+            return sizes[kept, None] * axes
+        if len(axes) < count:
+            break
+        count *= 2
+    inside = TriangularFactor(len(axes))
+    for block in blocks():
+        inside.add(block @ axes.T)
+    return inside.matrix @ axes

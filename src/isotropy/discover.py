@@ -16,11 +16,13 @@ from . import components as elements
 from . import version
 from .certified import certificate, of_estimate
 from .errors import IsotropyError
+from .geometry import wording
 from .geometry.action import Action
 from .geometry.bracket import span
 from .geometry.cloud import Cloud
 from .geometry.data import Data
 from .geometry.estimate import Estimate
+from .geometry.fibre import Linear
 from .geometry.sample import Samples
 from .geometry.scaling_law import scaling_power
 from .geometry.trained import Trained
@@ -32,6 +34,7 @@ from .numerics.closure import nearest_closed, structure_in
 from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, rigid, within, zeros
 from .numerics.sampled import Sampled
 from .numerics.spectrum import Spectrum
+from .numerics.weighted import weighted
 from .ondata import OnData
 from .represented import represented
 from .results.discovery import Discovery, Unseen
@@ -132,6 +135,13 @@ def _from_data(
     data: Data, action: Action, components: Any, batch_size: int | None, *, tolerance: float, level: float
 ) -> Discovery:
     """Discover on a fit to pairs: noise is how far the operator moves, direction by direction, between refits."""
+    motion = action.value_motion
+    still = isinstance(motion, Linear) and not (motion.matrices.any() or motion.offsets.any())
+    if still and not np.ptp(data.Y, axis=0).any():
+        raise IsotropyError(
+            f"all {len(data.Y)} outputs are equal and no candidate moves them, so that each leaves them unchanged: "
+            f"check `Y`."
+        )
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size, hull=data.hull)
     refits = [(again, data.stretch * change) for again, change in map(view.refit, data.refits)]
     objection = (
@@ -240,7 +250,7 @@ def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: 
 
 def _apart(action: Action, rows: np.ndarray, units: np.ndarray, *, noise: float) -> Unseen:
     legible = readable.sparse_basis(rows, noise, scale=units)
-    return Unseen(legible, _words(action, legible, noise, units))
+    return Unseen(legible, wording.lines(action, legible, noise, units))
 
 
 def _with_components(
@@ -291,10 +301,22 @@ def _from_refits(
         directions, form = represented(view, full, group, turn=turn)
         found = _answer(view, full, floors, decision, directions, turn=turn, exact=0.0, remarks=remarks)
         return replace(found, representation=form)
-    directions, exact = _closed(view, full, decision.nullity, turn)
+    sharper = _sharper(view, full, decision.nullity, turn, held)
+    directions, exact = _closed(view, sharper, decision.nullity, turn)
     if held is not None and decision.verdict in ("certain", "supported") and not held.holds(directions):
         directions, exact = held.span[: decision.nullity], None
     return _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks, held=held)
+
+
+def _sharper(
+    view: Normalised | Tangency | View, full: Spectrum, nullity: int, turn: float, held: Certificate | None
+) -> Spectrum:
+    """The spectrum in which brackets count by how well they are known, where its null space is that of ``full``."""
+    if held is None or not 0 < nullity < len(full.values):
+        return full
+    better, units = weighted(held.fits, nullity), view.seen / view.units
+    turned = _turn(full.null_vectors(nullity) @ units, better.null_vectors(nullity) @ units)
+    return better if turned <= CONSISTENT * turn else full
 
 
 def _closed(
@@ -367,7 +389,7 @@ def _answer(
         candidates=action.dimension,
         coefficients=found,
         generators=action.generators(found),
-        generator_text=_words(action, found, legible, units),
+        generator_text=wording.lines(action, found, legible, units),
         terms=tuple(action.terms(row) for row in found),
         variables=action.variables + action.outputs + ((action.time,) if action.time else ()),
         spectrum=full.values,
@@ -375,7 +397,7 @@ def _answer(
         defects=defects,
         bounds=bounds,
         decision=decision,
-        unseen=Unseen(hidden, _words(action, hidden, rounding, units)),
+        unseen=Unseen(hidden, wording.lines(action, hidden, rounding, units)),
         algebra=algebra.algebra,
         closure=algebra.residual,
         truncated=algebra.truncated,
@@ -385,11 +407,6 @@ def _answer(
         remarks=remarks + (() if power is None else (_scaling_law(action, power, noise),)),
         settings={**view.settings, "isotropy": version.VERSION},
     )
-
-
-def _words(action: Action, rows: np.ndarray, noise: float, units: np.ndarray) -> tuple[str, ...]:
-    sizes = np.linalg.norm(rows / units, axis=1)
-    return tuple(action.describe(row, noise=noise * size * units) for row, size in zip(rows, sizes, strict=True))
 
 
 def _scaling_law(action: Action, power: float, noise: float) -> str:

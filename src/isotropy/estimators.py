@@ -10,7 +10,6 @@ import scipy.sparse as sp
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import lars_path_gram
-from sklearn.model_selection import KFold
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import groups
@@ -20,6 +19,7 @@ from .geometry.action import Action
 from .geometry.polynomial import Polynomials
 from .geometry.space import Space
 from .numerics.decide import Decision
+from .numerics.path import deal
 from .numerics.ridge import Coordinates, ridge
 from .promote import promote
 from .results.basis import Basis
@@ -44,13 +44,14 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     `isotropy.enforce` finds, and no action means no constraint; under "promote" it is that of `isotropy.promote`, by
     default with the rotations SO(n) of all n inputs as candidates. Under "auto" all three are fitted on each of five
     parts of the data left out in turn (dealt by ``seed``). The most symmetric one whose squared error there is within
-    one standard error, over the parts, of the least is fitted to all data. It costs five times the three fits.
+    one standard error, over the parts, of the least is fitted to all data. It costs five times the three fits. Equal
+    inputs are left out together. One feature has no rotations, and nothing is promoted then unless ``action`` is given.
 
     An enforced fit is ridge regression: the penalty is the sum of squares of all coefficients on the functions of
     ``space``, scaled to unit mean square over the samples, so it does not depend on the basis; constants go free.
     ``alpha`` is its strength; generalised cross-validation chooses it unless given. ``sparse=True`` keeps the elements
     of the basis on the lasso's path that have the smallest Bayesian information criterion, and fits these.
-    ``sample_weight`` counts repetitions.
+    ``sample_weight`` counts repetitions, in the tests of `promote` too.
 
     Attributes
     ----------
@@ -106,20 +107,25 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
-        weights = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weights = np.ones(len(X))
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._single = y.ndim == 1
         targets = y.reshape(len(X), -1)
         self.space_ = self._space()
+        self._enforced: Basis | None = None
         self._check(targets)
-        if self.how != "enforce" and sample_weight is not None:
-            raise IsotropyError("`sample_weight` is for how='enforce': leave it out, or repeat the samples.")
+        if self.how != "enforce":
+            # A row that counts nought times is no row, for the folds too.
+            X, targets, weights = X[weights > 0], targets[weights > 0], weights[weights > 0]
         action = self.action
-        if self.how != "enforce" and action is None:
+        if self.how != "enforce" and action is None and X.shape[1] > 1:
             rotations = groups.SO(X.shape[1])
             action = Action(rotations, targets.shape[1] * rotations.scalar)
         self.chosen_ = self.how if action is not None else "none"
-        if self.how == "auto":
-            self.chosen_ = self._compare(X, targets, action)
+        if self.chosen_ == "auto":
+            assert action is not None
+            self.chosen_ = self._compare(X, targets, weights, action)
         return self._fit(X, targets, weights, action if self.chosen_ != "none" else None)
 
     def _fit(
@@ -128,7 +134,16 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Fit as ``chosen_`` says."""
         if self.chosen_ == "promote":
             assert action is not None
-            self.fit_ = promote(self.space_, action, X, targets, strength=self.strength, seed=self.seed)
+            self.fit_ = promote(
+                self.space_,
+                action,
+                X,
+                targets,
+                weights=weights,
+                strength=self.strength,
+                folds=self._folds(X, 2 if self.strength is None else 1),
+                seed=self.seed,
+            )
             self.symmetries_ = self.fit_.symmetries
             self.coefficients_ = np.asarray(self.fit_.coefficients).reshape(self.space_.dimension, -1)
             self.coef_ = self.coefficients_.ravel()
@@ -141,27 +156,43 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.coefficients_ = self.basis_.section(self.coef_)
         return self
 
-    def _compare(self, X: np.ndarray, targets: np.ndarray, action: Action | None) -> str:
+    def _folds(self, X: np.ndarray, least: int) -> int:
+        """How many folds there can be: equal inputs, which may be one sample of weight k, stay together."""
+        different = len(np.unique(X, axis=0))
+        if different < least:
+            raise IsotropyError(
+                f"how={self.how!r} compares on data left out, and X has {different} sample{'s' * (different > 1)} that "
+                f"differ{'s' * (different == 1)}, of the {least} it needs: use more, or how='enforce'."
+            )
+        return min(FOLDS, different)
+
+    def _compare(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray, action: Action) -> str:
         """The most symmetric choice that is not worse on data left out than the best by more than the folds differ."""
-        folds = min(FOLDS, len(X))
-        if folds < 2:
-            raise IsotropyError("how='auto' compares on data left out, and X has 1 sample: use more, or another `how`.")
-        errors: dict[str, list[float]] = {name: [] for name in CHOICES}
-        for kept, left in KFold(folds, shuffle=True, random_state=self.seed).split(X):
-            for name in CHOICES:
+        # Promotion leaves data out once more.
+        folds = self._folds(X, 2 if self.strength is not None else 3)
+        dealt = deal(X, folds, seed=self.seed)
+        # A finite group has no generators to promote.
+        choices = [name for name in CHOICES if name != "promote" or action.dimension]
+        errors: dict[str, list[float]] = {name: [] for name in choices}
+        for fold in range(folds):
+            kept, left = dealt != fold, dealt == fold
+            for name in choices:
                 trial = type(self)(**self.get_params(deep=False))
                 trial.n_features_in_, trial.space_, trial.chosen_ = self.n_features_in_, self.space_, name
+                if name == "enforce":  # the same in every fold
+                    self._enforced = self._enforced or self._basis(action, targets.shape[1])
+                trial._enforced = self._enforced
                 used = None if name == "none" else action
-                trial._fit(X[kept], targets[kept], np.ones(len(kept)), used)
+                trial._fit(X[kept], targets[kept], weights[kept], used)
                 miss = self.space_.values(X[left]) @ trial.coefficients_ - targets[left]
-                errors[name].append(float((miss**2).mean()))
+                errors[name].append(float(np.average((miss**2).mean(axis=1), weights=weights[left])))
         self.held_out_ = {name: float(np.mean(parts)) for name, parts in errors.items()}
-        best = errors[min(CHOICES, key=lambda name: self.held_out_[name])]
-        for name in CHOICES:
+        best = errors[min(choices, key=lambda name: self.held_out_[name])]
+        for name in choices:
             excess = np.subtract(errors[name], best)
             if excess.mean() <= excess.std(ddof=1) / np.sqrt(folds):
                 return name
-        return CHOICES[-1]
+        return choices[-1]
 
     def predict(self, X: Any) -> Float[np.ndarray, "p ..."]:
         """The fitted outputs at inputs (p, m), of the shape of the outputs fitted to."""
@@ -219,7 +250,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _basis(self, action: Action | None, outputs: int) -> Basis:
         if action is not None:
-            return enforce(action, self.space_, seed=self.seed)
+            return self._enforced or enforce(action, self.space_, seed=self.seed)
         size = self.space_.dimension * outputs
         return Basis(
             space=self.space_,

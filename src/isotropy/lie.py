@@ -195,13 +195,25 @@ def of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray
 
 
 def terms_of_space(
-    action: Action, space: Space, points: Float[np.ndarray, "p m"]
-) -> tuple[Float[np.ndarray, "p n q f n"], Float[np.ndarray, "p n q f n"]]:
-    """The two terms of `of_space` before they are subtracted: D(phi_f e_o) X_q and A_q phi_f e_o."""
-    moved = np.einsum("pfi,pqi->pqf", space.gradients(points), action.fields(points))
-    eye = np.eye(action.fibre_dimension)
-    fixed = np.einsum("pf,pqno->pnqfo", space.values(points), action.fibre_matrices(points))
-    return np.einsum("pqf,no->pnqfo", moved, eye), fixed
+    action: Action,
+    space: Space,
+    points: Float[np.ndarray, "p m"],
+    *,
+    directions: Float[np.ndarray, "s q"] | None = None,
+    outputs: Float[np.ndarray, "r n"] | None = None,
+) -> tuple[Float[np.ndarray, "p n s f r"], Float[np.ndarray, "p n s f r"]]:
+    """The two terms of `of_space` before they are subtracted: D(phi_f e_o) X_q and A_q phi_f e_o.
+
+    ``directions`` combine the candidates and ``outputs`` the unit vectors e_o; all of both by default.
+    """
+    fields, matrices = action.fields(points), action.fibre_matrices(points)
+    outputs = np.eye(action.fibre_dimension) if outputs is None else outputs
+    if directions is not None:
+        fields = np.einsum("sq,pqi->psi", directions, fields)
+        matrices = np.einsum("sq,pqno->psno", directions, matrices)
+    moved = np.einsum("pfi,psi->psf", space.gradients(points), fields, optimize=True)
+    fixed = np.einsum("pf,psno,ro->pnsfr", space.values(points), matrices, outputs, optimize=True)
+    return np.einsum("psf,rn->pnsfr", moved, outputs), fixed
 
 
 def components_of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n g f n"]:

@@ -88,6 +88,11 @@ class Penalty:
                 f"all layers must be moved by one group. Got {[part.dimension for part in self.parts]} generators."
             )
         self.discrete = checked_weight(discrete, "discrete")
+        if not self.dimension and not self.discrete:
+            raise IsotropyError(
+                f"{actions[0]} has no generators, so its nuclear norm is zero for every model: use a group that has "
+                f"some, or weigh its elements with `discrete`."
+            )
         if self.discrete and not self.parts[0].components:
             raise IsotropyError(
                 "`discrete` needs further components, but the action's group is connected: leave it out."

@@ -131,7 +131,10 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: iso.Data(np.full((5, 2), np.nan), np.ones(5)), "`X` has 10 value"),
     (lambda: iso.Data(np.ones((5, 2)), np.ones(5), space="polynomials(2)"), "`space` must be a space"),
     (lambda: iso.Data(np.ones((5, 2)), np.ones(5), space=iso.spaces.Polynomials(3, degree=1)), "`X` has 2 columns"),
-    (lambda: iso.Data(-np.ones((5, 2)), np.ones(5), space=parse("log(x)", ["x", "y"])), "not finite at row 0"),
+    (
+        lambda: iso.Data(-np.arange(1, 11.0).reshape(5, 2), np.ones(5), space=parse("log(x)", ["x", "y"])),
+        "not finite at row 0",
+    ),
 ]
 
 

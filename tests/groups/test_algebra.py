@@ -223,6 +223,27 @@ def test_closure_broken_by_one_part_in_a_thousand_is_refused(seed):
     assert LieAlgebra(broken, noise=1e-3).closure.closed
 
 
+@pytest.mark.parametrize("make", [lambda: groups.SO(12), lambda: groups.SE(11), lambda: groups.GL(9)])
+def test_many_sparse_matrices_are_bracketed_as_the_few_are(make, monkeypatch):
+    sparse = make().algebra.structure_constants
+    monkeypatch.setattr("isotropy.groups.frame.MANY", 10**9)
+    dense = make().algebra.structure_constants
+    np.testing.assert_allclose(sparse, dense, atol=100 * EPS * np.abs(dense).max())
+
+
+def test_a_large_sparse_span_that_is_not_closed_names_the_worst_pair():
+    matrices = np.array(groups.SO(13).algebra.matrices)  # 78 of them, of which the turn of (0, 1) is left out
+    with pytest.raises(IsotropyError, match=r"the pair 0, 11\) with a part outside the span of relative size 7.07e-01"):
+        LieAlgebra(matrices[1:])
+    matrices[1, 2, 0] += 1e-3
+    with pytest.raises(IsotropyError, match="relative size"):
+        LieAlgebra(matrices)
+
+
+def test_rotations_of_many_axes_are_made_in_little_memory():
+    assert LieAlgebra(groups.SO(40).algebra.matrices).dimension == 780  # dense brackets would take 8 GB
+
+
 def test_single_precision_is_held_to_its_own_rounding():
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
     rotated = np.stack([turn @ a @ turn.T for a in groups.SO(4).algebra.matrices]).astype(np.float32)

@@ -16,6 +16,7 @@ from isotropy.numerics.convex_jax import nuclear_least_squares
 from isotropy.numerics.interpolation import Interpolation
 from isotropy.numerics.losses import LeastSquares, Smooth
 from isotropy.numerics.matrix_map import MatrixMap
+from isotropy.numerics.prox import spectral_norm
 from isotropy.numerics.terms import Nuclear
 
 EPS = np.finfo(float).eps
@@ -278,3 +279,33 @@ def test_the_warm_subspace_step_finds_the_same_optimum():
     answer = minimise(Interpolation(design, design @ rng.normal(size=f)), MatrixMap.dense(array), tolerance=1e-6)
     assert answer.converged
     assert answer.relative_gap <= 1e-6
+
+
+def test_the_largest_singular_value_of_nearly_equal_ones():
+    """LAPACK's routine for one eigenvalue fails on this Gram matrix, which came up in a fit."""
+    a, b, c = 2.1519337962855778e-19, 2.414759230265884e-19, -5.026369926212012e-19
+    gram = np.diag([3.323049522245805e-4, 3.323049522245815e-4, 3.323049522245813e-4])
+    root = np.linalg.cholesky(gram + np.array([[0, a, b], [a, 0, c], [b, c, 0]])).T
+    assert spectral_norm(root) == pytest.approx(np.sqrt(3.32304952e-04))
+
+
+@pytest.mark.parametrize("make", [Smooth.logistic, Smooth.huber])
+def test_weights_of_smooth_losses_count_rows(make):
+    rng = np.random.default_rng(0)
+    design, counts, w = rng.standard_normal((20, 3)), rng.integers(0, 4, 20), rng.standard_normal((3, 2))
+    targets = np.sign(rng.standard_normal((20, 2)))
+    ours = make(design, targets, weights=counts)
+    theirs = make(np.repeat(design, counts, axis=0), np.repeat(targets, counts, axis=0))
+    for a, b in zip(ours.value_and_gradient(w), theirs.value_and_gradient(w), strict=True):
+        np.testing.assert_allclose(a, b)
+    np.testing.assert_allclose(ours.hessian(w), theirs.hessian(w))
+    assert ours.dispersion(w) == pytest.approx(theirs.dispersion(w))
+
+
+@pytest.mark.parametrize("factor", [None, np.triu(np.ones((4, 4)))])
+def test_an_unfolded_map_has_the_entries_of_its_matrices(factor):
+    array = np.random.default_rng(0).standard_normal((4, 3, 5)) * (np.arange(60).reshape(4, 3, 5) % 7 == 0)
+    sparse = MatrixMap.sparse([scipy.sparse.csr_array(array[:, j]) for j in range(3)], factor=factor).unfolded()
+    dense = MatrixMap.dense(array, factor=factor).unfolded()
+    assert sparse.shape[1] <= dense.shape[1] == 20
+    np.testing.assert_allclose(sparse @ sparse.T, dense @ dense.T)

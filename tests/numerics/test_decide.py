@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from isotropy.numerics.decide import CLEAR, CONSISTENT, SEPARATION, Decision, closes, decide, numerical_floor, zeros
+from isotropy.numerics.decide import (
+    CLEAR,
+    CONSISTENT,
+    DIFFERENT,
+    SEPARATION,
+    Decision,
+    certified,
+    closes,
+    decide,
+    numerical_floor,
+    zeros,
+)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-8, 1.0, 1e8, 1e200])
@@ -71,6 +82,17 @@ def test_noise_above_the_numerical_floor_is_never_certain():
 
 def test_everything_noisy_cannot_be_told():
     assert decide(np.array([0.9, 0.5, 0.3, 0.1]), floor=1e-14, noise=0.2).verdict == "cannot tell"
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 2, 3])
+def test_values_that_are_neither_zero_nor_different_keep_the_count_open(claimed):
+    """One value within three errors of zero, one between three and five, one beyond."""
+    middle = (CONSISTENT + DIFFERENT) / 2
+    values = np.array([2 * DIFFERENT, middle, 0.5])
+    answer = certified(values, floor=1e-14, noise=1.0, claimed=claimed, verdict="supported", reason="because")
+    open_ = claimed < 2
+    assert (answer.verdict, answer.nullity) == ("cannot tell" if open_ else "supported", max(1, min(claimed, 2)))
+    assert ("may be zero" in answer.reason) == open_
 
 
 def test_floor_is_eps_times_size_times_scale():

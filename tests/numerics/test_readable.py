@@ -119,6 +119,14 @@ def test_a_small_true_coefficient_is_not_lost():
     assert sparse_basis(rows, 1e-3)[0, 1] == 0
 
 
+def test_a_row_too_noisy_to_clean_starts_with_an_entry_that_is_not_noise():
+    """Cleaning would turn it by more than six degrees, so it stays as it is, and small entries are not its unit."""
+    row = np.where(np.arange(60) % 2, 0.03, 1.0)[None] * np.where(np.arange(60) % 3, 1.0, -1.0)
+    row[0, 0] = 0.01
+    noise = 0.02
+    assert sparse_basis(row / np.linalg.norm(row), noise)[0, 2] == pytest.approx(1.0)
+
+
 def test_the_whole_space_and_the_empty_span():
     assert np.array_equal(sparse_basis(mixed(np.eye(4), 0.0, 0)), np.eye(4))
     assert sparse_basis(np.zeros((0, 5))).shape == (0, 5)

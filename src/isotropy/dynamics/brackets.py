@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from ..geometry.polynomial import Polynomials
 from ..geometry.sample import Samples
 from ..groups.algebra import LieAlgebra
 from ..numerics.decide import closes
+from ..results import store
 from ..results.laws import Laws
 from .phase import PhaseSpace
 
@@ -58,7 +60,7 @@ class Brackets:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Names, table and algebra as plain values."""
+        """A dictionary of plain values and arrays that `from_dict` reads back."""
         return {
             "names": list(self.names),
             "table": [list(entry) for entry in self.table],
@@ -66,7 +68,28 @@ class Brackets:
             "algebra": None if self.algebra is None else self.algebra.to_dict(),
             "constant": list(self.constant),
             "residual": self.residual,
+            "values": self.values,
         }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Brackets:
+        """The inverse of `to_dict`."""
+        rebuilt = {
+            "names": tuple(record["names"]),
+            "table": tuple((a, b, text) for a, b, text in record["table"]),
+            "algebra": None if record["algebra"] is None else LieAlgebra.from_dict(record["algebra"]),
+            "constant": tuple(record["constant"]),
+        }
+        return cls(**{**record, **rebuilt})
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a ``.json`` or ``.npz`` file, and return its path."""
+        return store.save(path, "brackets", self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Brackets:
+        """Read what `save` wrote."""
+        return cls.from_dict(store.load(path, "brackets"))
 
 
 def brackets(

@@ -113,7 +113,7 @@ def conserve(
         raise IsotropyError(f"`tolerance` must be a number from 0 up to 1. Got {tolerance!r}.")
     if len(trajectories) <= space.dimension:
         raise IsotropyError(
-            f"{len(trajectories)} samples cannot show which of {space.dimension} functions are conserved: pass more "
+            f"{len(trajectories)} sample(s) cannot show which of {space.dimension} functions are conserved: pass more "
             f"samples than functions, or a smaller space."
         )
     if how == "integrated":
@@ -214,8 +214,11 @@ def _decide(solved: pencil.Pencil, operators: Operators, tolerance: float) -> De
     errors = (
         np.linalg.norm(operators.error @ solved.vectors.T, axis=0) if len(operators.error) else np.zeros_like(ratios)
     )
-    typical = float(np.median(ratios))
     level = max(tolerance, floor)
+    # Where most of the space may be conserved, what is typical is seen on those functions that clearly drift.
+    clear = ratios > np.maximum(level, CLEARLY * errors)
+    middle = len(ratios) // 2
+    typical = float(np.median(ratios[clear] if clear.any() and not clear[middle] else ratios))
     # A function whose error is as large as a typical drift varies too little over these data to be judged.
     lawlike = (ratios <= np.maximum(level, CLEARLY * errors)) & (ratios <= LAWLIKE * typical) & (errors < typical)
     count = len(ratios) if lawlike.all() else int(np.argmin(lawlike))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from ..lie import terms_of_space
 from ..numerics import readable
 from ..numerics.decide import Decision, closes, decide, numerical_floor
 from ..numerics.spectrum import dense
+from ..results import store
 from .phase import Function, PhaseSpace
 
 
@@ -77,7 +79,7 @@ class Forms:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values and arrays."""
+        """A dictionary of plain values and arrays that `from_dict` reads back."""
         return {
             "space": self.space.to_dict(),
             "coefficients": self.coefficients,
@@ -87,6 +89,26 @@ class Forms:
             "hamiltonian_coefficients": self.hamiltonian_coefficients,
             "decision": self.decision.to_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Forms:
+        """The inverse of `to_dict`."""
+        rebuilt = {
+            "space": Space.from_dict(record["space"]),
+            "text": tuple(record["text"]),
+            "hamiltonians": tuple(record["hamiltonians"]),
+            "decision": Decision.from_dict(record["decision"]),
+        }
+        return cls(**{**record, **rebuilt})
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a ``.json`` or ``.npz`` file, and return its path."""
+        return store.save(path, "forms", self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Forms:
+        """Read what `save` wrote."""
+        return cls.from_dict(store.load(path, "forms"))
 
 
 def invariant_forms(

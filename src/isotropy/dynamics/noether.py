@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from ..geometry.sample import Samples
 from ..geometry.space import Space
 from ..groups.group import Group
 from ..numerics.decide import closes
+from ..results import store
 from ..results.discovery import Discovery
 from ..results.laws import Laws
 from .conserve import conserve
@@ -61,7 +63,7 @@ class Noether:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values and arrays."""
+        """A dictionary of plain values and arrays that `from_dict` reads back."""
         return {
             "pairs": [list(pair) for pair in self.pairs],
             "fields": self.fields,
@@ -73,6 +75,27 @@ class Noether:
             "symmetries": self.symmetries.to_dict(),
             "laws": self.laws.to_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Noether:
+        """The inverse of `to_dict`."""
+        rebuilt = {
+            "pairs": tuple((law, symmetry) for law, symmetry in record["pairs"]),
+            "without_law": tuple(record["without_law"]),
+            "without_symmetry": tuple(record["without_symmetry"]),
+            "symmetries": Discovery.from_dict(record["symmetries"]),
+            "laws": Laws.from_dict(record["laws"]),
+        }
+        return cls(**{**{name: value for name, value in record.items() if name != "one_to_one"}, **rebuilt})
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a ``.json`` or ``.npz`` file, and return its path."""
+        return store.save(path, "noether", self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Noether:
+        """Read what `save` wrote."""
+        return cls.from_dict(store.load(path, "noether"))
 
 
 def noether(

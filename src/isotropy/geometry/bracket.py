@@ -210,7 +210,8 @@ def _closed_part(outside: np.ndarray, noise: float, size: int) -> np.ndarray:
     rows = np.eye(len(outside))
     while len(rows):
         leak = np.einsum("ai,bj,ijk->abk", rows, rows, outside).reshape(len(rows), -1)
-        left, values, _ = np.linalg.svd(leak, full_matrices=True)
+        # Right vectors to the full width of all brackets at all points would fill the memory, and are not needed.
+        left, values, _ = np.linalg.svd(leak, full_matrices=len(leak) > leak.shape[1])
         values = np.concatenate([values, np.zeros(len(rows) - len(values))])
         stays = np.array([closes(float(value), noise=noise, size=size) for value in values])
         if stays.all():

@@ -133,12 +133,18 @@ class Data:
             )
         self.input_noise = np.broadcast_to(noise, X.shape[1:])
         self.hull = Hull.of(X, self.input_noise)
+        if self.hull.frame.shape[1] == 0:
+            what = "are equal" if not noise.any() else "differ by no more than `input_noise`"
+            raise IsotropyError(f"all {len(X)} rows of `X` {what}, so that they show no function: take other inputs.")
         self.X = self.hull.project(X)
         if model is not None:
             chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
         elif space is not None:
             chosen = [("the space given", Regression.of(space, self.X, self.Y))]
         else:
+            if not self.hull.frame.shape[1]:
+                near = " to within `input_noise`" if noise.any() else ""
+                raise IsotropyError(f"All {len(X)} rows of `X` are the same point{near}: pass points that differ.")
             chosen = list(self._classes(tuple(classes), variables))
         self.tried = tuple(Tried(name, self._relative(fit.error), self._explains(fit)) for name, fit in chosen)
         least = min(fit.error for _, fit in chosen)

@@ -63,6 +63,14 @@ def upright(action: Action, coefficients: Float[np.ndarray, " q"]) -> Float[np.n
     return -coefficients if signs < 0 else coefficients
 
 
+def lines(
+    action: Action, rows: Float[np.ndarray, "d q"], noise: float, units: Float[np.ndarray, " q"]
+) -> tuple[str, ...]:
+    """Generators in words, known to an angle ``noise`` where each coefficient is measured in its own of ``units``."""
+    sizes = np.linalg.norm(rows / units, axis=1)
+    return tuple(describe(action, row, noise * size * units) for row, size in zip(rows, sizes, strict=True))
+
+
 def _parts(
     action: Action, coefficients: np.ndarray, *, errors: bool = False
 ) -> list[tuple[str, tuple[str, ...], np.ndarray]]:

@@ -6,8 +6,11 @@ Ranks are decided in this basis, never in the user's, whose units and condition 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from scipy import linalg
 
 from ..errors import IsotropyError
@@ -18,6 +21,10 @@ BALANCED = 1e-3
 
 LIFTED = 1e-3
 """How large, relative to the structure constants, balancing may let the errors grow."""
+
+
+MANY = 64
+"""Generators from which orthogonal sparse matrices are bracketed as such: dense ones need q^2 n^2 numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +50,22 @@ class Closure:
 class Frame:
     """The working basis w of an algebra with the user's basis e.
 
-    ``to_user`` (q, q): ``w_a = sum_i to_user[a, i] e_i``; ``from_user`` is its inverse; ``constants`` those of w;
-    ``floor`` the size of the errors in them; ``closure`` how far the span is from an algebra.
+    ``to_user`` (q, q): ``w_a = sum_i to_user[a, i] e_i``; ``from_user`` is its inverse; ``table`` holds the constants
+    of w, as (q, q, q) or sparse as (q q, q); ``floor`` the size of the errors in them; ``closure`` how far the span is
+    from an algebra.
     """
 
     to_user: np.ndarray
     from_user: np.ndarray
-    constants: np.ndarray
+    table: np.ndarray | scipy.sparse.csr_array
     floor: float
     closure: Closure
+
+    @cached_property
+    def constants(self) -> np.ndarray:
+        """The structure constants (q, q, q) of w."""
+        q = len(self.to_user)
+        return self.table if isinstance(self.table, np.ndarray) else self.table.toarray().reshape(q, q, q)
 
 
 def frame_of_matrices(matrices: np.ndarray, eps: float, noise: float) -> Frame:
@@ -69,6 +83,10 @@ def frame_of_matrices(matrices: np.ndarray, eps: float, noise: float) -> Frame:
         return Frame(empty, empty, np.zeros((0, 0, 0)), eps, Closure(0.0, None, eps))
     # the relative error of the q matrices together, and what orthonormalising makes of it
     error = (eps * n + noise * n / norms.min()) * np.sqrt(q)
+    if q >= MANY and not np.iscomplexobj(matrices) and np.count_nonzero(rows) < rows.size // 8:
+        unit = scipy.sparse.csr_array(rows / norms[:, None])
+        if abs(unit @ unit.T - scipy.sparse.eye_array(q)).max() <= eps * n:
+            return _sparse_frame(unit, norms, float(error))
     left, singular, right = np.linalg.svd(rows / norms[:, None], full_matrices=False)
     if q > rows.shape[1] or singular[-1] <= error:
         weights = left[:, -1] if q <= rows.shape[1] else np.linalg.svd(rows.T)[2][-1]
@@ -87,6 +105,29 @@ def frame_of_matrices(matrices: np.ndarray, eps: float, noise: float) -> Frame:
     from_user = norms[:, None] * left * singular
     closure = _closure(outside, from_user / norms[:, None], floor)
     return Frame((left / singular).T / norms, from_user, constants.reshape(q, q, q), floor, closure)
+
+
+def _sparse_frame(unit: scipy.sparse.csr_array, norms: np.ndarray, floor: float) -> Frame:
+    """The frame of orthonormal sparse matrices, given as rows of length n^2: they are their own working basis."""
+    q, size = unit.shape
+    n = round(np.sqrt(size))
+    entries = unit.tocoo()
+    owner, (i, j) = entries.coords[0], np.divmod(entries.coords[1], n)
+    below = scipy.sparse.csr_array((entries.data, (owner * n + i, j)), shape=(q * n, n))
+    beside = scipy.sparse.csr_array((entries.data, (i, owner * n + j)), shape=(n, q * n))
+    products: Any = scipy.sparse.coo_array(below @ beside)  # row (a, i), column (b, j)
+    a, i = np.divmod(products.row.astype(np.int64), n)
+    b, j = np.divmod(products.col.astype(np.int64), n)
+    values, at = np.concatenate([products.data, -products.data]), np.concatenate([i * n + j, i * n + j])
+    pairs = np.concatenate([a * q + b, b * q + a])
+    commutators: Any = scipy.sparse.csr_array((values, (pairs, at)), shape=(q * q, size))
+    constants = scipy.sparse.csr_array(commutators @ unit.T)
+    outside = commutators - scipy.sparse.csr_array(constants @ unit)
+    sizes = np.triu(np.sqrt((outside * outside).sum(axis=1)).reshape(q, q), 1)
+    worst = int(sizes.argmax())
+    pair = (worst // q, worst % q) if sizes.flat[worst] > 0 else (0, 1)
+    closure = Closure(float(sizes[pair]), pair, 8 * floor)  # two errors in each of two products, and the projection
+    return Frame(np.diag(1.0 / norms), np.diag(norms), constants, floor, closure)
 
 
 def frame_of_constants(c: np.ndarray, eps: float, noise: float) -> Frame:

@@ -16,6 +16,8 @@ from .semidirect import semidirect_names
 LARGEST_FLOOR = 1e-2
 """Errors above this, relative to a well-scaled basis, leave fewer than the two digits that a rank decision needs."""
 
+TOO_NOISY = "too noisy to name"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -53,7 +55,7 @@ def identify(structure_constants: Any, matrices: Any = None, *, noise: float = 0
 
         return LieAlgebra.from_structure_constants(c, noise=noise).identity(matrices)
     if len(c) > 1 and floor > LARGEST_FLOOR:
-        words = f"{len(c)}-dimensional, too noisy to name"
+        words = f"{len(c)}-dimensional, {TOO_NOISY}"
         return Identity(words, (), f"{words}: errors of {floor:.1e} in a well-scaled basis")
     names = _names(c, floor, matrices)
     description = describe(c, floor)

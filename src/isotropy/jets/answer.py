@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .. import version
+from ..geometry import wording
 from ..geometry.action import Action
 from ..numerics import readable
 from ..numerics.decide import CLEAR, Decision, nameable
@@ -66,14 +67,14 @@ def answer(
         candidates=action.dimension,
         coefficients=found,
         generators=action.generators(found),
-        generator_text=_words(action, found, noise if sure else rounding, units),
+        generator_text=wording.lines(action, found, noise if sure else rounding, units),
         terms=tuple(action.terms(row) for row in found),
         variables=action.variables,
         spectrum=full.values,
         floors=floors,
         defects=defects,
         decision=decision,
-        unseen=Unseen(hidden, _words(action, hidden, rounding, units)),
+        unseen=Unseen(hidden, wording.lines(action, hidden, rounding, units)),
         algebra=algebra.algebra,
         closure=algebra.residual,
         truncated=algebra.truncated,
@@ -96,11 +97,6 @@ def _basis(action: Action, rows: np.ndarray, noise: float | None, units: np.ndar
         return rows
     sparse = readable.sparse_basis(rows, noise, scale=units)
     return np.array([action.upright(row) for row in sparse]).reshape(rows.shape)
-
-
-def _words(action: Action, rows: np.ndarray, noise: float, units: np.ndarray) -> tuple[str, ...]:
-    sizes = np.linalg.norm(rows / units, axis=1)
-    return tuple(action.describe(row, noise=noise * size * units) for row, size in zip(rows, sizes, strict=True))
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -354,8 +354,9 @@ def _words(
         )
         if not np.isfinite(factor):
             advice = "the function itself is lost in the noise: take more samples or less noise"
+    size = f"up to {bound:.1%}" if np.isfinite(bound) else "of any size"
     return "cannot tell", (
-        f"the defect of the best candidate may be up to {bound:.1%}, where {tolerance:.0%} is allowed: {advice}"
+        f"the defect of the best candidate may be {size}, where {tolerance:.0%} is allowed: {advice}"
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float
 
 from ..errors import IsotropyError, IsotropyWarning
@@ -106,7 +105,7 @@ class Family:
 
     def _solve_in_kernel(self) -> tuple[np.ndarray, float, np.ndarray]:
         """The best coefficients in the operator's kernel, the strength that keeps them there, and the dual point."""
-        values, vectors = scipy.linalg.eigh(self._gram)
+        values, vectors = np.linalg.eigh(self._gram)
         zero = values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)
         kernel = vectors[:, zero]
         w = np.zeros(self.loss.shape)

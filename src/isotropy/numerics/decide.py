@@ -187,18 +187,19 @@ def certified(
     """The decision that a certificate allows (`numerics.certify`), which claims ``claimed`` of the smallest values.
 
     A certificate bounds defects, and a defect may be small without being zero. Values beyond `DIFFERENT` standard
-    errors are not zero and are left out, whatever their bound. Where more values may be zero than are claimed the
-    count is open, and those that may are counted.
+    errors are not zero and are left out, whatever their bound. Where more values than are claimed are not beyond these
+    the count is open; as in `decide`, those within `CONSISTENT` errors of zero are counted.
     """
-    limits = np.maximum(np.broadcast_to(floor, values.shape), DIFFERENT * np.broadcast_to(noise, values.shape))
-    possible = zeros(values, limits)
-    likely = np.maximum(np.broadcast_to(floor, values.shape), CONSISTENT * np.broadcast_to(noise, values.shape))
-    gap, level = _gap(values, possible, likely)
-    error = float(np.broadcast_to(noise, values.shape)[len(values) - possible :].max(initial=0.0))
+    bottom, errors = np.broadcast_to(floor, values.shape), np.broadcast_to(noise, values.shape)
+    likely = np.maximum(bottom, CONSISTENT * errors)
+    possible = zeros(values, np.maximum(bottom, DIFFERENT * errors))
+    count = possible if possible <= claimed else max(claimed, zeros(values, likely))
+    gap, level = _gap(values, count, likely)
+    error = float(errors[len(values) - count :].max(initial=0.0))
     if possible > claimed:
         shown = f"{claimed} of them can be shown to be small" if claimed else reason
         reason = f"{possible} singular value(s) may be zero to within the noise, but {shown}: {REMEDY}"
-        return Decision(possible, gap, level, error, "cannot tell", reason)
+        return Decision(count, gap, level, error, "cannot tell", reason)
     if claimed > possible:
         reason += f"; {claimed - possible} of them differ from zero by more than the noise, and are no symmetries"
         verdict = verdict if possible else "none"

@@ -34,16 +34,19 @@ class SubspaceFit:
         constant: float,
         operator: Float[np.ndarray, "k q f"],
     ) -> None:
-        self.moment, self.product, self.constant, self.operator = moment, product, constant, operator
+        self.moment, self.product, self.constant = moment, product, constant
+        self.operator = np.ascontiguousarray(operator)  # otherwise every product copies it
         self.rows, self.generators, self.features = operator.shape
         # With this unit a weight of one makes penalty and loss equal for a typical generator and typical coefficients.
         size = float(np.mean(operator**2)) * self.rows * self.features
         self.unit = float(np.trace(moment)) / size if size > 0 else 1.0
 
     @classmethod
-    def of_data(cls, design: np.ndarray, targets: np.ndarray, operator: np.ndarray) -> SubspaceFit:
-        """From data, with the mean squared residual as the loss."""
-        n = len(design)
+    def of_data(
+        cls, design: np.ndarray, targets: np.ndarray, operator: np.ndarray, *, count: float | None = None
+    ) -> SubspaceFit:
+        """From data, with the mean squared residual as the loss; ``count`` rows where some count more than once."""
+        n = len(design) if count is None else count
         return cls(design.T @ design / n, design.T @ targets / n, float((targets**2).sum()) / n, operator)
 
     @cached_property
@@ -56,11 +59,16 @@ class SubspaceFit:
 
     def penalty(self, subspace: Float[np.ndarray, "q s"]) -> Float[np.ndarray, "f f"]:
         """The matrix P with ``w^T P w = |A(w) V|^2``."""
-        f = self.features
-        if self._table is not None:
+        k, q, f = self.operator.shape
+        # The table is one long sum over memory; the images are products of matrices.
+        if (q * f) ** 2 <= subspace.shape[1] * k * f * (q + f) and self._table is not None:
             return ((subspace @ subspace.T).ravel() @ self._table).reshape(f, f)
-        image = np.einsum("kqf,qs->ksf", self.operator, subspace, optimize=True).reshape(-1, f)
+        image = (subspace.T @ self._unfolded).reshape(-1, f)
         return image.T @ image
+
+    @cached_property
+    def _unfolded(self) -> np.ndarray:
+        return np.ascontiguousarray(self.operator.transpose(1, 0, 2)).reshape(self.generators, -1)
 
     def image(self, w: Float[np.ndarray, "f c"]) -> Float[np.ndarray, "r q"]:
         """The matrices A of all columns of ``w``, one below the other."""
@@ -108,10 +116,9 @@ class SubspaceFit:
         """
 
         def objective(subspace: np.ndarray) -> tuple[float, np.ndarray]:
-            values, vectors = scipy.linalg.eigh(
-                self.penalty(subspace), subset_by_index=[0, nullity - 1], check_finite=False
-            )
-            return float(values.sum()), 2.0 * self.pull(vectors) @ subspace
+            # All of them: LAPACK's routine for a few is slower here, and gives up on some matrices.
+            values, vectors = np.linalg.eigh(self.penalty(subspace))
+            return float(values[:nullity].sum()), 2.0 * self.pull(vectors[:, :nullity]) @ subspace
 
         subspace = descend(objective, start, steps=steps)
         for _ in range(3):

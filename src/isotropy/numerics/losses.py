@@ -126,8 +126,11 @@ class Smooth:
         self.shape, self.lower = (int(shape[0]), int(shape[1])), float(lower)
 
     @classmethod
-    def logistic(cls, design: Any, labels: Any) -> Smooth:
-        """The mean of ``log(1 + exp(-y t))`` over labels y = -1, 1 and predictions t = design @ w."""
+    def logistic(cls, design: Any, labels: Any, *, weights: Any = None) -> Smooth:
+        """The mean of ``log(1 + exp(-y t))`` over labels y = -1, 1 and predictions t = design @ w.
+
+        Of rows with ``weights`` it is the weighted mean.
+        """
         design, labels = pairs(design, labels)
         if not np.isin(labels, (-1.0, 1.0)).all():
             raise IsotropyError("`labels` must be -1 or 1. Got other values: map the two classes to -1 and 1.")
@@ -137,12 +140,17 @@ class Smooth:
             rate = 0.5 * (1.0 - np.tanh(0.5 * margin))
             return np.logaddexp(0.0, -margin), -labels * rate, rate * (1.0 - rate)
 
-        return cls._of_predictions(design, labels.shape[1], scalar)
+        return cls._of_predictions(design, labels.shape[1], scalar, parts_of_one(weights, len(design)))
 
     @classmethod
-    def huber(cls, design: Any, targets: Any, *, width: float = 1.0) -> Smooth:
-        """The mean Huber loss of the residuals: quadratic within ``width``, linear outside."""
+    def huber(cls, design: Any, targets: Any, *, width: float = 1.0, weights: Any = None) -> Smooth:
+        """The mean Huber loss of the residuals: quadratic within ``width``, linear outside.
+
+        Of rows with ``weights`` it is the weighted mean, and a weight of k counts as k rows in the dispersion.
+        """
         design, targets = pairs(design, targets)
+        parts = parts_of_one(weights, len(design))
+        count = float(len(design) if weights is None else np.sum(weights))
         if not width > 0:
             raise IsotropyError(f"The 'width' parameter of huber must be positive. Got {width!r} instead.")
 
@@ -153,10 +161,11 @@ class Smooth:
 
         def dispersion(w: np.ndarray) -> float:
             _, slope, bend = scalar(design @ w)
-            free = max(targets.size - w.size, 1)
-            return float((slope**2).sum()) / free / max(float(bend.mean()), np.finfo(float).tiny)
+            free = max(count * targets.shape[1] - w.size, 1.0)
+            scatter, bent = (float((parts @ table).sum()) for table in (slope**2, bend))
+            return count * scatter / free / max(bent / targets.shape[1], np.finfo(float).tiny)
 
-        return cls._of_predictions(design, targets.shape[1], scalar, dispersion)
+        return cls._of_predictions(design, targets.shape[1], scalar, parts, dispersion)
 
     @classmethod
     def _of_predictions(
@@ -164,16 +173,17 @@ class Smooth:
         design: np.ndarray,
         outputs: int,
         scalar: Callable[..., Any],
+        parts: np.ndarray,
         dispersion: Callable[[np.ndarray], float] = lambda w: 1.0,
     ) -> Smooth:
-        n, f = design.shape
+        f = design.shape[1]
 
         def function(w: np.ndarray) -> tuple[float, np.ndarray]:
             value, slope, _ = scalar(design @ w)
-            return float(value.sum()) / n, design.T @ slope / n
+            return float((parts @ value).sum()), design.T @ (parts[:, None] * slope)
 
         def hessian(w: np.ndarray) -> np.ndarray:
-            bend = scalar(design @ w)[2] / n
+            bend = parts[:, None] * scalar(design @ w)[2]
             result = np.zeros((f, outputs, f, outputs))
             for j in range(outputs):
                 result[:, j, :, j] = design.T @ (bend[:, j : j + 1] * design)
@@ -296,6 +306,14 @@ def pairs(design: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
             f"`targets` must have one row for each of the {len(design)} of `design`. Got {len(targets)}."
         )
     return design, targets.reshape(len(targets), -1)
+
+
+def parts_of_one(weights: Any, n: int) -> np.ndarray:
+    """The checked weights of n rows over their sum, all the same unless given."""
+    if weights is None:
+        return np.full(n, 1.0 / n)
+    weights = _weights(weights, n)
+    return weights / weights.sum()
 
 
 def _weights(weights: Any, n: int) -> np.ndarray:

@@ -103,6 +103,21 @@ class MatrixMap:
             value = _each(self.factor, value)
         return self._adjoint(value)
 
+    def unfolded(self) -> Float[np.ndarray, "q n"]:
+        """Row j holds all entries of column j of the matrices of unit coefficients; columns of zeros are left out."""
+        if self._stacked is None or self.factor is not None:
+            entries = np.stack([self(e[:, None]) for e in np.eye(self.features)], axis=2)
+            return entries.transpose(1, 0, 2).reshape(self.columns, -1)
+        wide = (self.columns, self.inner_rows * self.features)
+        if not scipy.sparse.issparse(self._stacked):
+            return self._stacked.reshape(wide)
+        entries = scipy.sparse.coo_array(self._stacked).reshape(wide)
+        filled, column = np.unique(entries.coords[1], return_inverse=True)
+        compact = scipy.sparse.coo_array(
+            (entries.data, (entries.coords[0], column.reshape(-1))), shape=(self.columns, max(len(filled), 1))
+        )
+        return compact.toarray()
+
     def gram(self) -> Float[np.ndarray, "f f"]:
         """The matrix of A^* A, the same for every column of coefficients.
 

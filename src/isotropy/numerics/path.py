@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..errors import IsotropyError
 from .convex import Family, Solution
@@ -56,23 +56,39 @@ class Path:
         return cls(**arrays, chosen=int(record["chosen"]))
 
 
+def deal(points: Float[np.ndarray, "p m"], folds: int, *, seed: int) -> Int[np.ndarray, " p"]:
+    """The fold of each point, at random; points that coincide share one, and the order of the points is no matter.
+
+    So a point that is given k times and a point of weight k are left out in the same fold.
+    """
+    distinct, position = np.unique(points, axis=0, return_inverse=True)
+    return np.random.default_rng(seed).permutation(np.arange(len(distinct)) % folds)[position.reshape(-1)]
+
+
 def cross_validate(
-    make_loss: Callable[[np.ndarray, np.ndarray], Loss],
+    make_loss: Callable[..., Loss],
     design: Float[np.ndarray, "n f"],
     targets: Float[np.ndarray, "n c"],
     operator: MatrixMap,
     *,
-    folds: Float[np.ndarray, " n"],
+    folds: Int[np.ndarray, " n"],
     strengths: Sequence[float] | np.ndarray | None = None,
+    weights: Float[np.ndarray, " n"] | None = None,
     **terms: Any,
 ) -> tuple[Path, Solution]:
     """The path over ``strengths``, and the rough solution on all data at the one with the least held-out loss.
 
-    ``folds`` numbers the fold of each row. ``make_loss(design, targets)`` makes the loss of some rows; ``terms`` are
-    passed on to `Family`. Each fold is one family of problems, walked from the strongest down with warm starts.
+    ``folds`` numbers the fold of each row. ``make_loss(design, targets)`` makes the loss of some rows, with ``weights``
+    as a keyword where the rows have any; ``terms`` are passed on to `Family`. Each fold is one family of problems,
+    walked from the strongest down with warm starts.
     """
+
+    def loss(rows: np.ndarray | slice) -> Loss:
+        keywords = {} if weights is None else {"weights": weights[rows]}
+        return make_loss(design[rows], targets[rows], **keywords)
+
     gram = operator.gram()
-    whole = Family(make_loss(design, targets), operator, gram=gram, **terms)
+    whole = Family(loss(slice(None)), operator, gram=gram, **terms)
     if strengths is None:
         # `largest_strength` already leaves only the kernel: start a little below.
         strengths = 0.5 * whole.largest_strength() * np.geomspace(1.0, REACH, COUNT)
@@ -83,8 +99,8 @@ def cross_validate(
     held_out = np.empty((len(names), len(strengths)))
     for row, name in enumerate(names):
         kept = folds != name
-        family = Family(make_loss(design[kept], targets[kept]), operator, gram=gram, **terms)
-        test = make_loss(design[~kept], targets[~kept])
+        family = Family(loss(kept), operator, gram=gram, **terms)
+        test = loss(~kept)
         for column, answer in enumerate(_walk(family, strengths)):
             held_out[row, column] = test.value_and_gradient(answer.coefficients)[0]
     error = held_out.mean(axis=0)

@@ -155,8 +155,8 @@ def sparse_basis(
     basis, and failing these the orthonormal rows are returned as they are.
 
     Rows are sorted by their first entries, in ``order`` if given, a permutation of the columns. Each is scaled to
-    coprime integers where it fits some to within the noise, and otherwise to a first entry of 1; the first entry is
-    positive in either case.
+    coprime integers where it fits some to within the noise, and otherwise to a first entry of 1, the first that is more
+    than noise; it is positive in either case.
 
     >>> mixed = np.array([[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]])
     >>> sparse_basis(mixed)
@@ -372,10 +372,14 @@ def _sorted(basis: np.ndarray) -> np.ndarray:
 
 
 def _scaled(basis: np.ndarray, span: np.ndarray, error: float, units: np.ndarray) -> np.ndarray:
-    """Each unit row in its units, as coprime integers where it fits some, and otherwise with a first entry of one."""
+    """Each unit row in its units, as coprime integers where it fits some, and otherwise with a first entry of one.
+
+    The first that is more than noise, in a row that could not be cleaned; the largest where none is.
+    """
     result = basis * units
     for k, row in enumerate(result):
-        first = row[np.flatnonzero(row)[0]]
+        clear = np.flatnonzero(np.abs(basis[k]) > SAFETY * error)
+        first = row[clear[0] if len(clear) else int(np.argmax(np.abs(basis[k])))]
         scaled = row / first
         # The zeros fix a row all the less, the less of the span they rule out; the division and the units then
         # magnify the error of each entry.

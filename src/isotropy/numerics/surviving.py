@@ -64,10 +64,31 @@ class Survival:
         return self.subspace.shape[1]
 
 
+def spare(
+    design: Float[np.ndarray, "n f"], targets: Float[np.ndarray, "n c"], weights: Float[np.ndarray, " n"] | None
+) -> float:
+    """How many numbers the data hold beyond those that ``design`` can fit; a row of weight k is k rows.
+
+    Zero where as many different rows as the design's rank are all there is, however often they are repeated: a fit
+    that meets every one of them says nothing of the noise.
+    """
+    count = float(len(design)) if weights is None else float(weights.sum())
+    kept = slice(None) if weights is None else weights > 0
+    rank = int(np.linalg.matrix_rank(design[kept]))
+    table = np.hstack([design, targets])[kept]
+    different = len(np.unique(table[: 2 * rank + 2], axis=0))
+    if different <= rank:
+        different = len(np.unique(table, axis=0))
+    # The sum of weights is a whole number only to rounding.
+    left = count - rank if different > rank else 0.0
+    return max(left, 0.0) * targets.shape[1] if left > np.finfo(float).eps * len(design) * count else 0.0
+
+
 class Question:
     """Data and an operator, ready to be asked whether s generators may be symmetries, by least squares and F-tests.
 
     ``noise`` is the standard deviation of the targets where it is known; chi squared then takes the place of F.
+    Rows with ``weights`` are fitted by weighted least squares, and a weight of k counts as k rows in the test too.
     """
 
     def __init__(
@@ -77,22 +98,28 @@ class Question:
         operator: Float[np.ndarray, "k q f"],
         *,
         noise: float | None = None,
+        weights: Float[np.ndarray, " n"] | None = None,
     ) -> None:
-        self.design, self.targets = design, targets
         n, f = design.shape
+        self.degrees = spare(design, targets, weights)
+        self.count = float(n)
+        if weights is not None:
+            self.count = float(weights.sum())
+            root = np.sqrt(weights)[:, None]
+            design, targets = root * design, root * targets
+        self.design, self.targets = design, targets
         self.outputs = targets.shape[1]
         self.free = np.linalg.lstsq(design, targets, rcond=None)[0]
         self.residual = float(((targets - design @ self.free) ** 2).sum())
         self.rank = int(np.linalg.matrix_rank(design))
-        self.degrees = (n - self.rank) * self.outputs
         # Exact data leave rounding alone, and a test against rounding would refuse everything.
         rounding = np.finfo(float).eps * f * float(np.abs(targets).max(initial=0.0))
-        self.variance = np.nan if not self.degrees else self.residual / self.degrees
+        self.variance = self.residual / self.degrees if self.degrees > 0 else np.nan
         self.known = noise is not None
         if noise is not None:
             self.variance = float(noise) ** 2
         self.variance = max(self.variance, rounding**2)
-        self.fit = SubspaceFit.of_data(design, targets, operator)
+        self.fit = SubspaceFit.of_data(design, targets, operator, count=self.count)
 
     @property
     def answerable(self) -> bool:
@@ -145,7 +172,7 @@ class LikelihoodQuestion(Question):
     ``loss`` has one column; ``count`` is the number of rows whose mean it is. Wilks's theorem gives chi squared.
     """
 
-    def __init__(self, loss: Smooth, operator: Float[np.ndarray, "k q f"], *, count: int) -> None:
+    def __init__(self, loss: Smooth, operator: Float[np.ndarray, "k q f"], *, count: float) -> None:
         self.loss, self.count, self.outputs, self.known = loss, count, 1, True
         self.free = loss.minimise()
         value, gradient = loss.value_and_gradient(self.free)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,9 @@ from ..geometry.space import Space
 from ..numerics.decide import numerical_floor
 from ..numerics.matrix_map import MatrixMap
 
+LARGEST = 100_000_000
+"""Entries of the dense operator (800 MB) above which the data are not asked what survives."""
+
 OVERSAMPLING = 4
 """Points per feature at which a section is looked at when no samples are given."""
 
@@ -32,7 +35,9 @@ class Problem:
 
     Coefficients have shape (f, c). Where the fibre moves, all n coordinates of a value are one column, c = 1 and
     f counts (feature, coordinate) pairs; where it does not, each output is a column of its own. ``to_space`` (s, g)
-    takes coefficients in the orthonormal basis to those of the space's s features.
+    takes coefficients in the orthonormal basis to those of the space's s features. ``bound`` (q,) is the size that the
+    terms of each candidate's operator have before they cancel, where they may; ``still`` (h, q) are orthonormal
+    combinations of candidates that leave every data point and the values there alone.
     """
 
     space: Space
@@ -43,6 +48,8 @@ class Problem:
     operator: MatrixMap
     components: tuple[np.ndarray, ...]
     points: Float[np.ndarray, "p m"]
+    bound: Float[np.ndarray, " q"] | None = None
+    still: Float[np.ndarray, "h q"] | None = None
 
     def design(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "r f"]:
         """The rows of predictions: one for each point, or one for each point and output where the fibre moves."""
@@ -72,16 +79,45 @@ class Problem:
     def sight(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The size of each candidate's action (q,), and orthonormal rows for what is seen and what is not.
 
-        The rows refer to candidates scaled to size one, so that units do not decide what is seen.
+        The rows refer to candidates scaled to size one, so that units do not decide what is seen. What moves no
+        function of the space is not seen, and neither is what moves no data point.
         """
-        unfolded = self.dense.transpose(1, 0, 2).reshape(self.operator.columns, -1)
+        unfolded = self.operator.unfolded()
+        entries = max(self.operator.rows * self.operator.features, self.operator.columns)
         size = np.linalg.norm(unfolded, axis=1)
+        if self.bound is not None:
+            size = np.where(size > np.finfo(float).eps * entries * self.bound, size, 0.0)
         scale = np.where(size > 0, size, 1.0)
-        left, values, _ = np.linalg.svd(unfolded / scale[:, None], full_matrices=False)
-        left = np.linalg.svd(left, full_matrices=True)[0] if left.shape[1] < len(left) else left
-        values = np.pad(values, (0, len(left) - len(values)))
-        seen = values > numerical_floor(float, max(unfolded.shape), float(values.max(initial=0.0)))
-        return scale, left[:, seen].T, left[:, ~seen].T
+        rows = np.where(size > 0, 1.0 / scale, 0.0)[:, None] * unfolded
+        hidden, seen = _split(np.asarray(np.linalg.qr(rows.T, mode="r")), entries)
+        if self.still is None or not len(self.still):
+            return scale, seen, hidden
+        seen, hidden = _split(np.concatenate([hidden, self.still * scale]), entries)
+        return scale, seen, hidden
+
+    @cached_property
+    def seen(self) -> Float[np.ndarray, "k s f"]:
+        """The dense operator on the candidates that are seen, scaled to size one."""
+        if self.operator.rows * self.operator.columns * self.operator.features > LARGEST:
+            raise IsotropyError(
+                f"the operator of {self.operator.columns} candidates on {self.operator.features} features has more "
+                f"than {LARGEST} entries, too many to ask the data what survives: use a smaller space or fewer "
+                f"candidates, or minimise with `isotropy.numerics.convex`, which keeps it sparse."
+            )
+        scale, seen, _ = self.sight
+        return np.einsum("kqf,sq->ksf", self.dense / scale[:, None], seen, optimize=True)
+
+
+class Images:
+    """The matrices that `numerics.grassmann.SubspaceFit` gives of coefficients, without the dense operator."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._operator, (self._scale, self._seen, _) = problem.operator, problem.sight
+        self.generators, self.features = len(self._seen), problem.operator.features
+
+    def image(self, w: Float[np.ndarray, "f c"]) -> Float[np.ndarray, "r s"]:
+        """The matrices of all columns of ``w``, one below the other."""
+        return (self._operator(w) / self._scale) @ self._seen.T
 
 
 def build(
@@ -103,12 +139,17 @@ def build(
         raise IsotropyError(
             f"`Y` has {outputs} column(s), but the candidates move values with {fibre}: pass one column for each."
         )
+    if not action.dimension:
+        raise IsotropyError(
+            f"{action} has no generators, and promotion needs some: its further components can then be promoted too. "
+            f"Of a finite group alone, `iso.enforce` or SymmetricRegressor(how='auto') say whether it fits the data."
+        )
     affine = isinstance(action.motion, Affine) and isinstance(action.value_motion, Linear)
     if samples is None and affine and isinstance(space, Polynomials) and space.minimum_degree == 0:
-        return _polynomial(space, action, points, outputs, moves)
+        return replace(_polynomial(space, action, points, outputs, moves), still=_still(action, points))
     if samples is None:
         samples = _between(points, OVERSAMPLING * space.dimension)
-    return _sampled(space, action, points, samples, outputs, moves)
+    return replace(_sampled(space, action, points, samples, outputs, moves), still=_still(action, points))
 
 
 def _polynomial(space: Polynomials, action: Action, points: np.ndarray, outputs: int, moves: bool) -> Problem:
@@ -151,7 +192,13 @@ def _sampled(space: Space, action: Action, points: np.ndarray, samples: Samples,
     kept = singular > numerical_floor(float, max(values.shape), float(singular.max(initial=0.0)))
     to_space = right[kept].T / singular[kept]
     weigh = np.sqrt(samples.weights)
+    where = np.asarray(samples.points, dtype=np.float64)
     rows = lie.of_space(action, space, samples) * weigh[:, None, None, None, None]
+    # Derivatives along a field are sums that may cancel: what is left is then rounding of this size.
+    terms = np.einsum("pfi,pqi->pqf", np.abs(space.gradients(where)), np.abs(action.fields(where)))
+    if moves:
+        terms += np.einsum("pf,pqno->pqf", np.abs(space.values(where)), np.abs(action.fibre_matrices(where)))
+    bound = np.linalg.norm((weigh[:, None, None] * terms) @ np.abs(to_space), axis=(0, 2))
     if moves:
         p, n, q, f, _ = rows.shape
         dense = np.einsum("pnqfo,fg->pnqgo", rows, to_space).reshape(p * n, q, -1)
@@ -168,7 +215,28 @@ def _sampled(space: Space, action: Action, points: np.ndarray, samples: Samples,
     def features(where: np.ndarray) -> np.ndarray:
         return space.values(where) @ to_space
 
-    return Problem(space, outputs, moves, features, to_space, MatrixMap.dense(dense), components, points)
+    return Problem(space, outputs, moves, features, to_space, MatrixMap.dense(dense), components, points, bound)
+
+
+def _split(rows: np.ndarray, entries: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal rows for the null space of ``rows``, and for the rest."""
+    _, values, right = np.linalg.svd(rows, full_matrices=True)
+    values = np.pad(values, (0, max(len(right) - len(values), 0)))
+    there = values[: len(right)] > numerical_floor(float, entries, float(values.max(initial=0.0)))
+    return right[~there], right[there]
+
+
+def _still(action: Action, points: np.ndarray) -> Float[np.ndarray, "h q"]:
+    """Orthonormal combinations of candidates that move none of the points and nothing in the fibres there."""
+    fields, fibres = action.fields(points), action.fibre_matrices(points)
+    rows = np.concatenate([fields.transpose(0, 2, 1).reshape(-1, action.dimension),
+                           fibres.transpose(0, 2, 3, 1).reshape(-1, action.dimension)])  # fmt: skip
+    size = np.linalg.norm(rows, axis=0)
+    floor = numerical_floor(float, len(rows), float(size.max(initial=0.0)))
+    scale = np.where(size > floor, size, 1.0)
+    columns = np.where(size > floor, rows / scale, 0.0)
+    hidden, _ = _split(np.asarray(np.linalg.qr(columns, mode="r")), len(rows))
+    return np.linalg.qr((hidden / scale).T)[0].T
 
 
 def _components(
@@ -187,7 +255,8 @@ def _components(
 
 
 def _between(points: np.ndarray, count: int) -> Samples:
-    """The points and, up to ``count`` in all, random points on segments between pairs of them."""
+    """The different points and, up to ``count`` in all, random points on segments between pairs of them."""
+    points = np.unique(points, axis=0)
     missing = count - len(points)
     if missing > 0:
         rng = np.random.default_rng(0)

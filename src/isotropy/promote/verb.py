@@ -22,22 +22,25 @@ from ..numerics.convex import ITERATIONS, TOLERANCE, Family, Solution
 from ..numerics.decide import CLEAR, numerical_floor
 from ..numerics.grassmann import SubspaceFit
 from ..numerics.interpolation import Interpolation
-from ..numerics.losses import LeastSquares, Loss, Smooth
-from ..numerics.path import Path, cross_validate
-from ..numerics.surviving import LikelihoodQuestion, Question
+from ..numerics.losses import LeastSquares, Loss, Smooth, parts_of_one
+from ..numerics.path import Path, cross_validate, deal
+from ..numerics.surviving import LikelihoodQuestion, Question, spare
 from ..numerics.terms import checked_weight
 from ..results.fit import Fit
 from .problem import Problem, build
-from .verdict import Verdict, from_data, from_spectrum
+from .verdict import Verdict, from_data, from_spectrum, undecided
 
 LEVEL = 0.01
 """The chance to refuse a true symmetry that the tests are set to."""
 
-LARGEST = 100_000_000
-"""Entries of the dense operator (800 MB) above which the data are not asked what survives."""
 
-LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], Loss]] = {
-    "squares": LeastSquares,
+def _mean_squares(design: np.ndarray, targets: np.ndarray, *, weights: np.ndarray | None = None) -> LeastSquares:
+    """Half the mean square, of rows that count as often as ``weights`` says."""
+    return LeastSquares(design, targets, weights=parts_of_one(weights, len(design)))
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "squares": _mean_squares,
     "logistic": Smooth.logistic,
     "huber": Smooth.huber,
 }
@@ -49,6 +52,7 @@ def promote(
     X: Float[np.ndarray, "p m"],
     Y: Float[np.ndarray, "p ..."],
     *,
+    weights: Float[np.ndarray, " p"] | None = None,
     strength: float | None = None,
     exact: bool = False,
     loss: str | Callable[[np.ndarray, np.ndarray], Loss] = "squares",
@@ -69,8 +73,11 @@ def promote(
     Minimises ``loss + strength ||L[F]||_* + discrete sum_g ||K_g F - F|| + sparsity |coefficients|_1``, where the
     loss is half the mean square ("squares"), the mean of "logistic" (labels -1 and 1) or "huber", or made by
     ``loss(design, targets)``. Without a ``strength`` a path of them is compared by cross-validation over ``folds``
-    (dealt by ``seed``); ``exact=True`` takes ``Y`` to be free of noise, interpolates it and minimises the norms alone.
-    ``discrete`` weighs the action's further components, by default as much as ``strength``.
+    (dealt by ``seed``; equal points share a fold); ``exact=True`` takes ``Y`` to be free of noise, interpolates it and
+    minimises the norms alone.
+    ``discrete`` weighs the action's further components, by default as much as ``strength``. ``weights`` count
+    repetitions, in the tests too: a row of weight k is as good as k rows, one of weight 0 is left out. If they say how
+    precise the rows are, and not how many each stands for, give them the mean 1.
 
     The candidates are orthonormal as given (convention C5). Functions are measured by the mean square over
     ``samples``; by default over the box that holds X for polynomials, and over X, filled up by points between pairs
@@ -82,8 +89,8 @@ def promote(
     everything look symmetric: the test compares fits within ``space`` and cannot see what lies outside it.
 
     Returns a `Fit`. Raises `IsotropyError` for shapes that do not fit, a negative or NaN strength, data that no
-    function of the space meets (``exact``), and candidates that every function of the space ignores. Warns with the
-    duality gap, and returns the best iterate, where the solver has not converged.
+    function of the space meets (``exact``), and candidates that move no function of the space or no row of X. Warns
+    with the duality gap, and returns the best iterate, where the solver has not converged.
 
     >>> from isotropy import groups
     >>> from isotropy.geometry.polynomial import Polynomials
@@ -95,10 +102,12 @@ def promote(
     2
     """
     points, targets, single = _data(space, action, X, Y)
-    if exact and (strength is not None or loss != "squares"):
+    if exact and (strength is not None or loss != "squares" or weights is not None):
         raise IsotropyError(
-            "`exact=True` interpolates the data and has neither `strength` nor `loss`: leave those out."
+            "`exact=True` interpolates the data and has no `strength`, `loss` or `weights`: leave those out."
         )
+    if weights is not None:
+        points, targets, weights = _weighted(points, targets, weights, loss)
     if not 0 < level < 1:
         raise IsotropyError(f"The 'level' parameter of promote must lie between 0 and 1. Got {level!r} instead.")
     if discrete is not None:
@@ -108,6 +117,8 @@ def promote(
     problem = build(space, action, points, targets.shape[1], samples)
     _refuse_blind(problem, action)
     design, rows = problem.design(points), problem.rows(targets)
+    if weights is not None:
+        weights = np.repeat(weights, len(rows) // len(points))
     make = _maker(loss)
     terms: dict[str, Any] = {"sparsity": sparsity, "sparse_in": problem.sparse_in if sparsity else None}
     path: Path | None = None
@@ -120,11 +131,11 @@ def promote(
         solution = family.solve(1.0, tolerance=tolerance, iterations=iterations, warn=False)
     else:
         if strength is None:
-            path, strength = _choose(problem, make, design, rows, strengths, folds, seed, terms)
+            path, strength = _choose(problem, make, design, rows, weights, strengths, folds, seed, terms)
         strength = checked_weight(strength, "strength")
         weight = strength if discrete is None else discrete
         family = Family(
-            make(design, rows), problem.operator,
+            _of(make, design, rows, weights), problem.operator,
             groups=problem.components, group_weights=weight, **terms,
         )  # fmt: skip
         solution = family.solve(strength, tolerance=tolerance, iterations=iterations, warn=False)
@@ -136,7 +147,9 @@ def promote(
             IsotropyWarning,
             stacklevel=2,
         )
-    verdict, w, kept = _decide(problem, action, make, design, rows, solution, exact, level, noise, refit)
+    verdict, w, kept = _decide(
+        problem, action, make, design, rows, weights, solution, exact, level, noise, refit
+    )  # fmt: skip
     shape = (space.dimension,) if single else (space.dimension, *np.shape(Y)[1:])
     return Fit(
         space=space,
@@ -166,15 +179,34 @@ def _data(space: Space, action: Action, X: Any, Y: Any) -> tuple[np.ndarray, np.
     return points, targets.reshape(len(targets), -1), targets.ndim == 1
 
 
+def _weighted(
+    points: np.ndarray, targets: np.ndarray, weights: Any, loss: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows that count, and how often."""
+    weights = validate.array(weights, "weights", shape=(len(points),)).astype(np.float64)
+    if (weights < 0).any() or not weights.any():
+        raise IsotropyError("`weights` must be non-negative and not all zero: they say how often each row counts.")
+    if callable(loss):
+        raise IsotropyError("a `loss` of your own has its own weights: put them in it, and leave `weights` out.")
+    kept = weights > 0
+    return points[kept], targets[kept], weights[kept]
+
+
+def _of(make: Callable[..., Loss], design: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> Loss:
+    return make(design, rows) if weights is None else make(design, rows, weights=weights)
+
+
 def _refuse_blind(problem: Problem, action: Action) -> None:
     if not len(problem.sight[1]):
+        still = problem.still is not None and len(problem.still) == action.dimension
+        seen = "leave every row of `X` where it is" if still else f"leave every function of {problem.space!r} unchanged"
         raise IsotropyError(
-            f"every function of {problem.space!r} is unchanged by all {action.dimension} candidates of {action}: "
-            f"there is nothing to promote. Use a larger space, or candidates that move its functions."
+            f"the {action.dimension} candidate(s) of {action} {seen}: there is nothing to promote. Use "
+            f"{'data' if still else 'a larger space, or one of functions'} that they move, or other candidates."
         )
 
 
-def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss]) -> Callable[[np.ndarray, np.ndarray], Loss]:
+def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss]) -> Callable[..., Loss]:
     if callable(loss):
         return loss
     if loss not in LOSSES:
@@ -186,30 +218,36 @@ def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss]) -> Callable[[np
 
 def _choose(
     problem: Problem,
-    make: Callable[[np.ndarray, np.ndarray], Loss],
+    make: Callable[..., Loss],
     design: np.ndarray,
     rows: np.ndarray,
+    weights: np.ndarray | None,
     strengths: Any,
     folds: int,
     seed: int,
     terms: dict[str, Any],
 ) -> tuple[Path, float]:
-    samples = len(problem.points)
+    samples = len(np.unique(problem.points, axis=0))
     if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= samples:
-        raise IsotropyError(f"`folds` must be an integer between 2 and the {samples} rows of `X`. Got {folds!r}.")
-    deal = np.random.default_rng(seed).permutation(np.arange(samples) % folds)
+        raise IsotropyError(
+            f"`folds` must be an integer between 2 and the {samples} different rows of `X`. Got {folds!r}: "
+            f"take fewer folds or more data, or give the `strength`."
+        )
     # All rows of one point stay in one fold.
-    deal = np.repeat(deal, len(rows) // samples)
-    path, _ = cross_validate(make, design, rows, problem.operator, folds=deal, strengths=strengths, **terms)
+    dealt = np.repeat(deal(problem.points, folds, seed=seed), len(rows) // len(problem.points))
+    path, _ = cross_validate(
+        make, design, rows, problem.operator, folds=dealt, strengths=strengths, weights=weights, **terms
+    )
     return path, float(path.strengths[path.chosen])
 
 
 def _decide(
     problem: Problem,
     action: Action,
-    make: Callable[[np.ndarray, np.ndarray], Loss],
+    make: Callable[..., Loss],
     design: np.ndarray,
     rows: np.ndarray,
+    weights: np.ndarray | None,
     solution: Solution,
     exact: bool,
     level: float,
@@ -217,16 +255,10 @@ def _decide(
     refit: bool,
 ) -> tuple[Verdict, np.ndarray, tuple[bool, ...]]:
     """The verdict, the coefficients to report, and which discrete candidates survive."""
-    scale, seen, _ = problem.sight
-    if problem.dense.size > LARGEST:
-        raise IsotropyError(
-            f"the operator has {problem.dense.size} entries, more than {LARGEST}: use a smaller space or fewer "
-            f"candidates, or minimise with `isotropy.numerics.convex`, which keeps it sparse."
-        )
-    operator = np.einsum("kqf,sq->ksf", problem.dense / scale[:, None], seen)
     w = solution.coefficients
     if exact:
-        fit = SubspaceFit.of_data(design, rows, operator)
+        scale, seen, _ = problem.sight
+        fit = SubspaceFit.of_data(design, rows, problem.seen)
         # What the solver leaves undone, as a change of the operator: the copies differ from the images by this.
         assert solution.state is None or solution.state.copies
         error = _undone(problem, solution, scale, seen)
@@ -242,7 +274,10 @@ def _decide(
             for d in problem.components
         )
         return verdict, w, kept
-    question, flat = _question(problem, make, design, rows, operator, noise)
+    made = _of(make, design, rows, weights)
+    if isinstance(made, LeastSquares) and noise is None and not spare(design, rows, weights):
+        return undecided(problem, action, w), w, (False,) * len(problem.components)
+    question, flat = _question(problem, made, rows, weights, noise)
     proposed = w.reshape(-1, 1) if flat else w
     verdict = from_data(problem, action, question, proposed, level=level)
     inside = verdict.coefficients if verdict.coefficients is not None else None
@@ -265,23 +300,24 @@ def _undone(problem: Problem, solution: Solution, scale: np.ndarray, seen: np.nd
 
 def _question(
     problem: Problem,
-    make: Callable[[np.ndarray, np.ndarray], Loss],
-    design: np.ndarray,
+    made: Loss,
     rows: np.ndarray,
-    operator: np.ndarray,
+    weights: np.ndarray | None,
     noise: float | None,
 ) -> tuple[Question, bool]:
     """The question for this loss, and whether its coefficients are one flat column."""
-    made = make(design, rows)
+    count = len(rows) if weights is None else float(weights.sum())
+    operator = problem.seen
     if isinstance(made, LeastSquares):
-        root = np.sqrt(made.weights * len(rows))[:, None]
-        return Question(root * made.design, root * made.targets, operator, noise=noise), False
+        # Only the ratios of a loss's own weights matter.
+        counts = None if np.ptp(made.weights) == 0 and weights is None else made.weights * (count / made.weights.sum())
+        return Question(made.design, made.targets, operator, noise=noise, weights=counts), False
     if not isinstance(made, Smooth):
         raise IsotropyError(f"`loss` must make a LeastSquares or Smooth loss. Got {type(made).__name__}.")
     outputs = made.shape[1]
     k, q, f = operator.shape
     wide = np.einsum("kqf,co->kcqfo", operator, np.eye(outputs)).reshape(k * outputs, q, f * outputs)
-    return LikelihoodQuestion(made.flatten(), wide, count=len(rows)), True
+    return LikelihoodQuestion(made.flatten(), wide, count=count), True
 
 
 def _components(

@@ -15,9 +15,9 @@ from ..geometry.bracket import span
 from ..numerics import readable
 from ..numerics.decide import Decision, decide
 from ..numerics.grassmann import SubspaceFit
-from ..numerics.surviving import LikelihoodQuestion, Question, Survival, Trial, close, survivors
+from ..numerics.surviving import Question, Survival, Trial, close, survivors
 from ..results.discovery import Discovery, Unseen
-from .problem import Problem
+from .problem import Images, Problem
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,7 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
     """Ask the data which generators survive, starting from the directions that the promoted fit proposes."""
     _, _, directions = _directions(question.fit, promoted)
     if not question.answerable:
-        decision = Decision(
-            0, 1.0, 0.0, 0.0, "cannot tell",
-            "there are no more data than coefficients, so nothing says how large the noise is: "
-            "pass `noise`, more data, a smaller space, or `exact=True` for data without noise",
-        )  # fmt: skip
-        return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, ())
+        return undecided(problem, action, promoted, fit=question.fit)
     survival, trials = survivors(question, directions, level=level)
     values, floors, _ = _directions(question.fit, promoted, question)
     count = 0 if survival is None else survival.dimension
@@ -58,6 +53,19 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
     decision = Decision(count, gap, noise, noise, "supported", reason)
     found = _discovery(problem, action, question, promoted, survival, decision)
     return Verdict(found, survival.coefficients, survival.basis, trials)
+
+
+def undecided(
+    problem: Problem, action: Action, promoted: np.ndarray, *, fit: SubspaceFit | Images | None = None
+) -> Verdict:
+    """What to say where nothing tells how large the noise is."""
+    decision = Decision(
+        0, 1.0, 0.0, 0.0, "cannot tell",
+        "there are no more data than coefficients, so nothing says how large the noise is: "
+        "pass `noise`, more data, a smaller space, or `exact=True` for data without noise",
+    )  # fmt: skip
+    found = _discovery(problem, action, None, promoted, None, decision, fit=fit or Images(problem))
+    return Verdict(found, None, None, ())
 
 
 def from_spectrum(problem: Problem, action: Action, fit: SubspaceFit, promoted: np.ndarray, *, error: float) -> Verdict:
@@ -83,7 +91,7 @@ def from_spectrum(problem: Problem, action: Action, fit: SubspaceFit, promoted: 
 
 
 def _directions(
-    fit: SubspaceFit, w: np.ndarray, question: Question | None = None
+    fit: SubspaceFit | Images, w: np.ndarray, question: Question | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Singular values of A(w) over the largest, what noise could make of zeros there, and right vectors as columns."""
     image = fit.image(w)
@@ -92,11 +100,10 @@ def _directions(
     scale = values[0] if values[0] > 0 else 1.0
     floors = np.full(len(values), np.finfo(float).eps * fit.features)
     if question is not None:
-        inverse = np.linalg.pinv(fit.moment, hermitian=True)
-        rows = len(question.design) if not isinstance(question, LikelihoodQuestion) else question.count
+        inverse = np.linalg.pinv(question.fit.moment, hermitian=True)
         for j, direction in enumerate(right):
-            moved = float(np.sum(fit.penalty(direction[:, None]) * inverse)) * question.outputs
-            floors[j] = max(floors[j], np.sqrt(question.variance / rows * moved) / scale)
+            moved = float(np.sum(question.fit.penalty(direction[:, None]) * inverse)) * question.outputs
+            floors[j] = max(floors[j], np.sqrt(question.variance / question.count * moved) / scale)
     return values / scale, floors, right.T
 
 
@@ -114,7 +121,7 @@ def _discovery(
     survival: Survival | None,
     decision: Decision,
     *,
-    fit: SubspaceFit | None = None,
+    fit: SubspaceFit | Images | None = None,
     remarks: Sequence[str] = (),
 ) -> Discovery:
     scale, seen, hidden = problem.sight

@@ -11,6 +11,14 @@ from jaxtyping import Float
 
 from .moments import Moments
 
+FEWEST = 3
+"""Blocks of rows below which nothing is said: their errors sum to zero, so that two tell of one number alone."""
+
+UNANSWERABLE = (
+    "there are too few rows to tell how large the errors are (in the weak form, too few subdomains that do not "
+    "overlap): pass more or longer trajectories, or smaller subdomains"
+)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -35,7 +43,7 @@ class Evidence:
         inverse = scipy.linalg.solve_triangular(np.linalg.cholesky(moments.covariance), np.eye(n), lower=True)
         design = np.kron(inverse, moments.features)
         errors = np.einsum("on,bnr->bor", inverse, moments.sums).reshape(len(moments.sums), -1)
-        answerable = len(moments.terms) > moments.rank and bool(errors.any())
+        answerable = len(moments.terms) > moments.rank and len(moments.sums) >= FEWEST and bool(errors.any())
         return cls(design, (design @ moments.free.ravel())[:, None], errors, n * moments.rank, answerable)
 
     @property

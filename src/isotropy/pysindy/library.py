@@ -16,6 +16,7 @@ from pysindy.feature_library.base import BaseFeatureLibrary
 from ..errors import IsotropyError
 from ..geometry.space import Factors, Space
 from ..numerics.decide import numerical_floor
+from .moments import BLOCKS
 
 LARGEST_POWER = 64
 """Powers above this are taken for something else than a monomial."""
@@ -152,6 +153,23 @@ def is_differential(library: Any) -> bool:
 def is_integrated(library: Any) -> bool:
     """Whether a library gives integrals of its terms, so that its rows are no values at points."""
     return isinstance(library, WeakPDELibrary)
+
+
+def as_time_goes(library: WeakPDELibrary, rows: int) -> tuple[Int[np.ndarray, " p"], int]:
+    """The rows of a weak form in the order of time in each trajectory, and how many blocks of them hardly overlap.
+
+    PySINDy draws the subdomains at random, the same for every trajectory. In its order rows far apart may be integrals
+    over the same time, and then err together; in order of time only neighbours do. A block is a whole trajectory, or,
+    where these are fewer than half of `BLOCKS`, a part of one that is at least two subdomains long.
+    """
+    if rows % library.K:
+        return np.arange(rows), BLOCKS  # a part of the rows, as bagging takes: in no order that is known
+    trajectories = rows // library.K
+    middles = [float(np.mean(axes[-1])) for axes in library.inds_k]
+    order = (library.K * np.arange(trajectories)[:, None] + np.argsort(middles, kind="stable")).ravel()
+    times = np.asarray(library.spatiotemporal_grid)[..., -1]
+    pieces = int((times.max() - times.min()) / (4 * float(np.asarray(library.H_xt)[-1])))
+    return order, trajectories * max(min(pieces, -(-BLOCKS // (2 * trajectories))), 1)
 
 
 def space_of(library: Any, inputs: int) -> LibrarySpace:

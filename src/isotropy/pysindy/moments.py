@@ -26,14 +26,15 @@ class Moments:
     targets: Float[np.ndarray, "p n"]
     features: Float[np.ndarray, "r f"]
     products: Float[np.ndarray, "r n"]
+    blocks: int = BLOCKS
 
     @classmethod
-    def of(cls, terms: Float[np.ndarray, "p f"], targets: Float[np.ndarray, "p n"]) -> Moments:
-        """One triangular factorisation of both together."""
+    def of(cls, terms: Float[np.ndarray, "p f"], targets: Float[np.ndarray, "p n"], *, blocks: int = BLOCKS) -> Moments:
+        """One triangular factorisation of both together; errors are read from ``blocks`` of consecutive rows."""
         together = np.concatenate([terms, targets], axis=1)
         triangle = np.asarray(scipy.linalg.qr(together, mode="r", check_finite=False)[0])[: together.shape[1]]
         count = terms.shape[1]
-        return cls(terms, targets, triangle[:, :count], triangle[:, count:])
+        return cls(terms, targets, triangle[:, :count], triangle[:, count:], blocks)
 
     def design(self, rows: Float[np.ndarray, "d k"]) -> Float[np.ndarray, "r d"]:
         """The products of the factor with each element of a basis of coefficients, target by target."""
@@ -80,7 +81,7 @@ class Moments:
         """
         count = len(self.terms)
         white = self.terms @ np.linalg.pinv(self.features)
-        starts = np.unique(np.linspace(0, count, min(BLOCKS, count), endpoint=False).astype(int))
+        starts = np.unique(np.linspace(0, count, min(self.blocks, count), endpoint=False).astype(int))
         scores = white[:, None, :] * self.residuals[:, :, None]
         sums = np.add.reduceat(scores, starts, axis=0)
         # Least squares makes all blocks together sum to zero, and residuals smaller than errors.

@@ -20,8 +20,8 @@ from ..geometry.sample import Samples
 from ..numerics.decide import Decision, numerical_floor
 from ..numerics.readable import sparse_basis
 from ..results.discovery import Discovery
-from .library import LibrarySpace, is_integrated
-from .moments import Moments
+from .library import LibrarySpace, as_time_goes, is_integrated
+from .moments import BLOCKS, Moments
 from .subspace import resolve, symmetric_subspace
 from .surviving import keep, sight, whole
 
@@ -57,6 +57,28 @@ class SymmetricOptimizer(BaseOptimizer):
     max_iter: int
     n_features_in_: int
 
+    def __init__(
+        self,
+        action: Action | None,
+        library: Any,
+        max_iter: int,
+        how: How,
+        normalize_columns: bool,
+        unbias: bool,
+        samples: Samples | None,
+        level: float,
+        seed: int,
+    ) -> None:
+        self.action = action
+        self.library = library
+        self.max_iter = max_iter
+        self.how = how
+        self.normalize_columns = normalize_columns
+        self.unbias = unbias
+        self.samples = samples
+        self.level = level
+        self.seed = seed
+
     def fit(self, x_: Any, y: Any, sample_weight: Any = None, **reduce_kws: Any) -> SymmetricOptimizer:
         """Fit coefficients to terms (p, F) and derivatives (p, n); `pysindy.SINDy.fit` calls it.
 
@@ -67,7 +89,7 @@ class SymmetricOptimizer(BaseOptimizer):
             raise IsotropyError(f"{type(self).__name__}.fit takes no {', '.join(reduce_kws)}: leave it out.")
         self._check_parameters()
         theta, targets, weights, self._single = self._data(x_, y, sample_weight)
-        moments = Moments.of(weights * theta, weights * targets)
+        moments = Moments.of(weights * theta, weights * targets, blocks=self._blocks)
         rows = self._basis(theta, moments)
         scale = np.linalg.norm(theta, axis=0) if self.normalize_columns else np.ones(theta.shape[1])
         # A term that is zero on all data has no size of its own.
@@ -142,7 +164,7 @@ class SymmetricOptimizer(BaseOptimizer):
         single = targets.ndim == 1
         targets = targets.reshape(len(theta), -1)
         unknown = np.isnan(theta).any(axis=1)
-        usable = ~unknown & ~np.isnan(targets).any(axis=1)
+        usable = np.asarray(~unknown & ~np.isnan(targets).any(axis=1))
         if not usable.any():
             raise IsotropyError("every row of the terms or of the derivatives holds NaN: there is nothing to fit.")
         if unknown.any():
@@ -154,7 +176,11 @@ class SymmetricOptimizer(BaseOptimizer):
         weights = np.ones(len(theta)) if sample_weight is None else _check_sample_weight(sample_weight, theta)
         if (weights < 0).any():
             raise IsotropyError("`sample_weight` must not be negative.")
-        return theta[usable], targets[usable], np.sqrt(weights[usable])[:, None], single
+        order, self._blocks = np.arange(len(theta)), BLOCKS
+        if is_integrated(self.library):
+            order, self._blocks = as_time_goes(self.library, len(theta))
+        kept = order[usable[order]]
+        return theta[kept], targets[kept], np.sqrt(weights[kept])[:, None], single
 
     def _basis(self, theta: np.ndarray, moments: Moments) -> Float[np.ndarray, "d k"]:
         n, f = moments.targets.shape[1], theta.shape[1]

@@ -63,17 +63,9 @@ class SymmetricSTLSQ(SymmetricOptimizer):
         level: float = 0.01,
         seed: int = 0,
     ) -> None:
-        self.action = action
-        self.library = library
+        super().__init__(action, library, max_iter, how, normalize_columns, unbias, samples, level, seed)
         self.threshold = threshold
         self.alpha = alpha
-        self.max_iter = max_iter
-        self.how = how
-        self.normalize_columns = normalize_columns
-        self.unbias = unbias
-        self.samples = samples
-        self.level = level
-        self.seed = seed
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -171,19 +163,11 @@ class SymmetricSR3(SymmetricOptimizer):
         level: float = 0.01,
         seed: int = 0,
     ) -> None:
-        self.action = action
-        self.library = library
+        super().__init__(action, library, max_iter, how, normalize_columns, unbias, samples, level, seed)
         self.reg_weight_lam = reg_weight_lam
         self.regularizer = regularizer
         self.relax_coeff_nu = relax_coeff_nu
         self.tol = tol
-        self.max_iter = max_iter
-        self.how = how
-        self.normalize_columns = normalize_columns
-        self.unbias = unbias
-        self.samples = samples
-        self.level = level
-        self.seed = seed
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -23,7 +23,7 @@ from ..numerics.surviving import Question, Trial
 from ..promote.problem import Problem
 from ..promote.verdict import from_data
 from ..results.discovery import Discovery, Element, Unseen
-from .evidence import Evidence
+from .evidence import UNANSWERABLE, Evidence
 from .library import LibrarySpace
 from .moments import Moments
 
@@ -75,6 +75,8 @@ def keep(
             return Kept(symmetric, _everything(action, p_value, level), True)
     basis: np.ndarray | None = None
     symmetries, readable = _nothing(action), True
+    if not evidence.answerable:
+        symmetries = replace(symmetries, decision=Decision(0, 1.0, 0.0, 0.0, "cannot tell", UNANSWERABLE))
     if action.dimension:
         operator = _operator(action, space, points)
         problem = Problem(
@@ -89,6 +91,8 @@ def keep(
                 start = _proposed(evidence, reduced, start, level)
             verdict = from_data(problem, action, question, start, level=level)
             symmetries = verdict.symmetries
+            if not evidence.answerable:
+                symmetries = replace(symmetries, decision=replace(symmetries.decision, reason=UNANSWERABLE))
             basis = None if verdict.basis is None else verdict.basis.T
             if basis is not None:
                 symmetries, basis, readable = _rounded(action, evidence, operator, symmetries, basis, level)
@@ -114,6 +118,11 @@ class RobustQuestion(Question):
         noise = float(np.sqrt(evidence.unevenness)) if evidence.answerable else None
         super().__init__(evidence.design, evidence.response, operator, noise=noise)
         self.evidence = evidence
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the data say how large their errors are."""
+        return self.evidence.answerable
 
     def compare(self, basis: np.ndarray, dimension: int) -> tuple[Trial, np.ndarray]:
         """The refit by ``basis`` against the unconstrained one."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..geometry.expression import to_sympy
 from ..geometry.grammar import parse_expression
 from ..groups.algebra import LieAlgebra
+from ..groups.identify import TOO_NOISY
 from ..numerics import readable
 from ..numerics.decide import Decision
 from . import store
@@ -147,10 +148,17 @@ class Discovery:
 
     @property
     def name(self) -> str:
-        """The name of the algebra; ``none`` for no generator, ``unnamed`` where the span is not known to close."""
+        """The name of the algebra; ``none`` for no generator, ``unnamed`` where the span is not known to close.
+
+        Data so noisy that they refute no candidate at all leave the list of candidates, and its name would say nothing.
+        """
         if self.dimension == 0:
             return "none"
-        return "unnamed" if self.algebra is None else self.algebra.name
+        if self.algebra is None:
+            return "unnamed"
+        if self.decision.verdict == "cannot tell" and self.decision.noise and self.dimension == len(self.spectrum):
+            return f"{self.dimension}-dimensional, {TOO_NOISY}"
+        return self.algebra.name
 
     def __str__(self) -> str:
         count = f"{self.dimension} of {self.candidates} candidate generators"
