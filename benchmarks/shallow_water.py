@@ -1,10 +1,10 @@
 """Shallow water under continuous rotations: an operator that keeps O(2) beside one that keeps translations alone.
 
-One step of height and velocity, fields that vanish away from the middle of the box; water moves along the first axis alone
-at the start, in training. Tested on such fields, and on fields turned by a random angle each (velocities too), with the
-solver's own answer to the turned field as the truth. Both are trained on
-16, 32, 64 and 128 pairs for 30 epochs, with the learning rate that does best on a validation split. Results are kept in
-the JSON file and only missing ones are computed.
+One step of height and velocity, fields that vanish away from the middle of the box; water moves along the first axis
+alone at the start, in training. Tested on such fields, and on fields turned by a random angle each (velocities too),
+with the solver's own answer to the turned field as the truth. Both are trained on 16, 32, 64 and 128 pairs for 30
+epochs, with the learning rate that does best on a validation split. Results are kept in the JSON file and only missing
+ones are computed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEP, COUNT = 0.5, 20
 def ours(key: Any) -> NeuralOperator:
     G = groups.O(2)
     state = G.scalar + G.vector
-    return NeuralOperator(state, state, GRID, width=14, channels=1, residual=True, key=key)
+    return NeuralOperator(state, state, GRID, width=14, channels=1, depth=2, modes=12, radial=7, residual=True, key=key)
 
 
 CONTESTANTS = {"ours": ours, "fno": lambda key: FNO(3, out=3, key=key)}

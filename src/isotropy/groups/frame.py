@@ -109,10 +109,12 @@ def frame_of_matrices(matrices: np.ndarray, eps: float, noise: float) -> Frame:
 
 def _sparse_frame(unit: scipy.sparse.csr_array, norms: np.ndarray, floor: float) -> Frame:
     """The frame of orthonormal sparse matrices, given as rows of length n^2: they are their own working basis."""
-    q, size = unit.shape
+    shape: Any = unit.shape
+    q, size = shape
     n = round(np.sqrt(size))
     entries = unit.tocoo()
-    owner, (i, j) = entries.coords[0], np.divmod(entries.coords[1], n)
+    coordinates: Any = entries.coords
+    owner, (i, j) = coordinates[0], np.divmod(coordinates[1], n)
     below = scipy.sparse.csr_array((entries.data, (owner * n + i, j)), shape=(q * n, n))
     beside = scipy.sparse.csr_array((entries.data, (i, owner * n + j)), shape=(n, q * n))
     products: Any = scipy.sparse.coo_array(below @ beside)  # row (a, i), column (b, j)

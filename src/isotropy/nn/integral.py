@@ -42,6 +42,7 @@ class Integral(eqx.Module):
     square of the number of points. The kernel's own equivariance is exact; that of the sum is the quadrature's. Raises
     `IsotropyError` where there are no such kernels, and for tables of more than `LARGEST_TABLE` entries.
 
+    >>> import jax
     >>> from isotropy import groups
     >>> from isotropy.fields import Sphere
     >>> G = groups.SO(3)

@@ -111,7 +111,8 @@ class NeuralOperator(eqx.Module):
     >>> from isotropy.fields import Periodic
     >>> G = groups.O(2)
     >>> S, vorticity = G.scalar, G.vector.alt(2)
-    >>> net = NeuralOperator(vorticity + S, vorticity, Periodic((16, 16)), width=8, depth=1, key=jax.random.key(0))
+    >>> grid = Periodic((16, 16))
+    >>> net = NeuralOperator(vorticity + S, vorticity, grid, width=8, depth=1, modes=4, key=jax.random.key(0))
     >>> net(jax.numpy.ones((16, 16, 2))).shape
     (16, 16, 1)
     """
