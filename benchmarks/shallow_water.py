@@ -116,6 +116,7 @@ def plot(results: dict[str, Any]) -> None:
             axis.loglog(PAIRS, means(results, name, kind), style, marker=mark, color=colour, label=f"{label}, {kind}")
     axis.set(xlabel="training pairs", ylabel="relative error", title="Shallow water, test fields plain and turned")
     axis.set_xticks(PAIRS, [str(n) for n in PAIRS])
+    axis.set_yticks([0.03, 0.05, 0.1, 0.2, 0.5], ["0.03", "0.05", "0.1", "0.2", "0.5"])
     axis.minorticks_off()
     axis.legend(frameon=False)
     figure.savefig(FIGURE, metadata={"Date": None})
