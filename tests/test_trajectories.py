@@ -154,7 +154,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: iso.Trajectories(T[:1], Z[:1]), "The longest stretch has 1"),
     (lambda: iso.conserve(iso.Trajectories(T[:1], Z[:1], velocities=Z[:1]), QUADRATIC), r"1 sample\(s\) cannot show"),
     (lambda: iso.discover(iso.Trajectories(T[:1], Z[:1], velocities=Z[:1]).data(), LINEAR), "at least 3 pairs. Got 1"),
-    (lambda: iso.discover(iso.Trajectories(T, 0 * Z + 2).data(), LINEAR), "All 36 rows of `X` are the same point"),
+    (lambda: iso.discover(iso.Trajectories(T, 0 * Z + 2).data(), LINEAR), "all 36 rows of `X` are equal"),
     (lambda: iso.conserve(iso.Trajectories(T, 0 * Z + 2, velocities=0 * Z), QUADRATIC), "Nothing moves"),
     (lambda: iso.Trajectories.from_field(lambda z: z[0], Z), r"velocity of shape \(2,\)"),
 ]

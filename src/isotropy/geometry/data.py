@@ -142,9 +142,6 @@ class Data:
         elif space is not None:
             chosen = [("the space given", Regression.of(space, self.X, self.Y))]
         else:
-            if not self.hull.frame.shape[1]:
-                near = " to within `input_noise`" if noise.any() else ""
-                raise IsotropyError(f"All {len(X)} rows of `X` are the same point{near}: pass points that differ.")
             chosen = list(self._classes(tuple(classes), variables))
         self.tried = tuple(Tried(name, self._relative(fit.error), self._explains(fit)) for name, fit in chosen)
         least = min(fit.error for _, fit in chosen)
