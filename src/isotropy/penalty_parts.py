@@ -126,8 +126,7 @@ class FieldPart:
 
     def __init__(self, action: FieldAction, fields: Any) -> None:
         self.action = action
-        self.inputs = validate.array(fields, "samples", ndim=None)
-        self.checked(self.inputs)
+        self.inputs = action.checked(validate.array(fields, "fields", ndim=None))
         self.weights = np.full(len(self.inputs), 1.0 / len(self.inputs))
         shares = action.grid_after.weights / action.grid_after.weights.sum()
         self.shares = shares.reshape(*action.grid_after.shape, 1)
@@ -144,12 +143,7 @@ class FieldPart:
 
     def checked(self, inputs: Any) -> Array:
         """Fields (b, *shape, n)."""
-        fields, shape = jnp.asarray(inputs), self.action.grid.shape
-        if fields.ndim < len(shape) + 1 or fields.shape[1 : len(shape) + 1] != shape or not len(fields):
-            raise IsotropyError(
-                f"`samples` of a `FieldAction` are fields of shape {('k', *shape, 'n')}, one a row. Got {fields.shape}."
-            )
-        return fields
+        return jnp.asarray(self.action.checked(inputs))
 
     def rows(self, model: Any, inputs: Array, weights: Array) -> Float[Array, "rows q"]:
         """L[model] for every candidate, by one Jacobian-vector product each."""

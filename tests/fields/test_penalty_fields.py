@@ -72,6 +72,17 @@ def test_single_elements_count_too(along, keeps):
     assert (value < 100 * EPS) == keeps
 
 
+def test_elements_alone_work_in_minibatches():
+    penalty = iso.Penalty(fields.FieldAction(GRID, groups.C(4)), FIELDS, discrete=1.0)
+    model = lambda u: blur(u, 3.0)  # noqa: E731
+    state = penalty.init(model)
+    for value in (penalty.update(model, state, FIELDS)[0], penalty.probe(model, state, jax.random.key(0), FIELDS)[0]):
+        # At rest the variational form is the norm itself.
+        assert float(value) == pytest.approx(float(penalty(model)), rel=1e-3)
+    with pytest.raises(IsotropyError, match="has no generators"):
+        iso.Penalty(fields.FieldAction(GRID, groups.C(4)), FIELDS)
+
+
 def test_training_with_the_penalty_restores_translations():
     """A multiplier at each point beside a blur: where fields are small the data say little, and the penalty says it."""
     x = jnp.asarray(FIELDS)
@@ -95,7 +106,7 @@ def test_training_with_the_penalty_restores_translations():
 
 def test_fields_that_do_not_fit_are_refused():
     action = fields.FieldAction(GRID, groups.SE(2))
-    with pytest.raises(IsotropyError, match="are fields of shape"):
+    with pytest.raises(IsotropyError, match="carries fields of shape"):
         iso.Penalty(action, FIELDS[:, :6])
     with pytest.raises(IsotropyError, match="NaN"):
         iso.Penalty(action, np.where(FIELDS > 0.9, np.nan, FIELDS))

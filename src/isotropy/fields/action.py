@@ -78,6 +78,16 @@ class FieldAction:
             raise IsotropyError(f"`coarse` must be an operator on the coarser grid, or 'exact'. Got {coarse!r}.")
         self.increment, self.coarse = increment, coarse
 
+    def checked(self, fields: Any) -> Any:
+        """``fields`` as they are, where they are a batch on the grid. Raises `IsotropyError` where they are not."""
+        got, shape = np.shape(fields), self.grid.shape
+        if len(got) < len(shape) + 1 or got[1 : len(shape) + 1] != shape or not got[0]:
+            raise IsotropyError(
+                f"`fields` has shape {got}, but {self.grid} carries fields of shape {shape}: pass an array "
+                f"of shape {('k', *shape, 'n')} with one field a row."
+            )
+        return fields
+
     @property
     def dimension(self) -> int:
         """The number q of candidates."""

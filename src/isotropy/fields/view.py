@@ -58,13 +58,7 @@ class FieldView:
     @classmethod
     def of(cls, operator: Any, fields: FieldAction, inputs: Any) -> FieldView:
         """Take the derivatives. Raises `IsotropyError` for fields that do not fit and operators JAX cannot follow."""
-        inputs = validate.array(inputs, "fields", ndim=None)
-        shape = fields.grid.shape
-        if inputs.ndim < len(shape) + 1 or inputs.shape[1 : len(shape) + 1] != shape:
-            raise IsotropyError(
-                f"`fields` has shape {inputs.shape}, but {fields.grid} carries fields of shape {shape}: pass an array "
-                f"of shape {('k', *shape, 'n')} with one field a row."
-            )
+        inputs = fields.checked(validate.array(inputs, "fields", ndim=None))
         for u in inputs:
             fields.grid.check(u, "fields")
         before, after, dtype = _terms(operator, fields, inputs)

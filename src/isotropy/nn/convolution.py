@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..errors import IsotropyError
 from ..fields.grid import Box, Grid, Periodic
 from ..groups import Representation
-from .steering import Steering, sort, unsort
+from .steering import DEGREE, Steered, Steering
 
 
-class Convolution(eqx.Module):
+class Convolution(Steered):
     """A convolution v(x) = mean over z of K(z) u(x - z) with K(g z) = W_g K(z) V_g^-1, up to ``size // 2`` points off.
 
     It commutes with shifts of the grid, and with those elements of the group, any subgroup of O(d), that take the grid
@@ -34,7 +34,6 @@ class Convolution(eqx.Module):
     (8, 8, 2)
     """
 
-    steering: Steering
     width: int = eqx.field(static=True)
     periodic: bool = eqx.field(static=True)
 
@@ -46,7 +45,7 @@ class Convolution(eqx.Module):
         *,
         size: int = 5,
         radial: int | None = None,
-        degree: int = 4,
+        degree: int = DEGREE,
         allow_zero: bool = False,
         key: PRNGKeyArray,
         dtype: Any = jnp.float32,
@@ -75,31 +74,15 @@ class Convolution(eqx.Module):
             allow_zero=allow_zero,
         )
 
-    @property
-    def input(self) -> Representation:
-        """What a field's value is at a point."""
-        return self.steering.input
-
-    @property
-    def output(self) -> Representation:
-        """What the value of the result is."""
-        return self.steering.output
-
     def __call__(self, u: Float[Array, "*shape in"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*shape out"]:
         """The image of one field."""
-        u = jnp.asarray(u)
-        d = self.input.group.vector.dimension
-        if u.ndim != d + 1 or u.shape[-1] != self.input.dimension:
-            raise IsotropyError(
-                f"`u` has shape {u.shape}, but the layer takes one field of {self.input.dimension} channels "
-                f"(`{self.input}`) on a grid of {d} axes: use `jax.vmap(layer)` for a batch."
-            )
-        source, target = self.steering.layouts
+        u = self._sorted(u)
+        d = u.ndim - 1
         even, odd = self.steering.matrices()
         kernel = jnp.swapaxes(even + odd, 1, 2).reshape(*(self.width,) * d, u.shape[-1], -1) / len(even)
         half = self.width // 2
         around = [(half, half)] * d + [(0, 0)]
-        padded = jnp.pad(sort(u, source), around, mode="wrap" if self.periodic else "constant")
+        padded = jnp.pad(u, around, mode="wrap" if self.periodic else "constant")
         axes = "xyz"[:d]
         moved = jax.lax.conv_general_dilated(
             padded[None],
@@ -109,4 +92,4 @@ class Convolution(eqx.Module):
             dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
             precision="highest",
         )
-        return unsort(moved[0], target)
+        return self._unsorted(moved[0])

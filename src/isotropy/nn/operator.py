@@ -21,7 +21,7 @@ from .layout import Layout, check_pair, copies, is_invariant, refuse_points
 from .linear import Linear
 from .product import ChannelProduct, has_product
 from .spectral import HIGHEST, Spectral
-from .steering import kernels
+from .steering import DEGREE, kernels
 
 START = 0.1
 """Size of an operator's first answer, beside what it adds it to."""
@@ -51,6 +51,7 @@ class SpectralBlock(eqx.Module):
         *,
         channels: int = 2,
         gates: bool = False,
+        degree: int = DEGREE,
         key: PRNGKeyArray,
         dtype: Any = jnp.float32,
         **spectral: Any,
@@ -64,7 +65,6 @@ class SpectralBlock(eqx.Module):
         one, two = jax.random.split(key)
         self.gate = Gated(output) if gates else None
         given = output if self.gate is None else self.gate.input
-        degree = spectral.get("degree", 4)
         linear = _reached(Layout.of(input).kinds, Layout.of(output).kinds, degree)
         self.tables, self.squash, self.mix = (), None, None
         if channels and linear:
@@ -73,7 +73,7 @@ class SpectralBlock(eqx.Module):
             self.squash = Squash(product.input, dtype=dtype)
             self.mix = Linear(product.output, given, key=two, use_bias=False, allow_zero=True, dtype=dtype)
             given = given + product.input + product.input
-        self.spectral = Spectral(input, given, grid, key=one, allow_zero=True, dtype=dtype, **spectral)
+        self.spectral = Spectral(input, given, grid, degree=degree, key=one, allow_zero=True, dtype=dtype, **spectral)
 
     def __call__(self, u: Float[Array, "*shape in"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*shape out"]:
         """The image of one field."""
@@ -135,7 +135,7 @@ class NeuralOperator(eqx.Module):
         depth: int = 3,
         modes: int = HIGHEST,
         radial: int | None = None,
-        degree: int = 4,
+        degree: int = DEGREE,
         channels: int = 2,
         gates: bool = False,
         hidden: Representation | None = None,
@@ -176,8 +176,9 @@ class NeuralOperator(eqx.Module):
         )
         self.readout = Spectral(self.hidden, output, grid, key=keys[depth], allow_zero=True, **settings)
         # Few channels are involved, so that all frequencies of the grid are affordable, in the same resolution.
-        most = min((n - 1) // 2 for n in grid.shape)
-        fine = {**settings, "modes": most, "radial": 1 + round(self.readout.steering.radial_steps * most / modes)}
+        most = self.readout.most(grid.shape)
+        steps = modes if radial is None else max(radial - 1, 1)
+        fine = {**settings, "modes": most, "radial": 1 + round(steps * most / modes)}
         self.direct = Spectral(input, output, grid, key=keys[-1], allow_zero=True, **fine)
 
     def __call__(self, u: Float[Array, "*shape in"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*shape out"]:

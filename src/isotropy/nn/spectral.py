@@ -12,13 +12,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..errors import IsotropyError
 from ..fields.grid import Grid, Periodic
 from ..groups import Representation
-from .steering import Steering, sort, unsort
+from .steering import DEGREE, Steered, Steering
 
 HIGHEST = 8
 """Waves along the shortest period that are kept unless it is said otherwise."""
 
 
-class Spectral(eqx.Module):
+class Spectral(Steered):
     """A linear operator on periodic fields, v^(k) = M(k) u^(k) with M(g k) = W_g M(k) V_g^-1, for low frequencies.
 
     It commutes with every translation, and with the group, any subgroup of O(d) in one to three dimensions, as far as
@@ -41,7 +41,6 @@ class Spectral(eqx.Module):
     (16, 16, 4)
     """
 
-    steering: Steering
     lengths: tuple[float, ...] = eqx.field(static=True)
     highest: tuple[int, ...] = eqx.field(static=True)
 
@@ -53,7 +52,7 @@ class Spectral(eqx.Module):
         *,
         modes: int = HIGHEST,
         radial: int | None = None,
-        degree: int = 4,
+        degree: int = DEGREE,
         allow_zero: bool = False,
         key: PRNGKeyArray,
         dtype: Any = jnp.float32,
@@ -86,33 +85,22 @@ class Spectral(eqx.Module):
             allow_zero=allow_zero,
         )
 
-    @property
-    def input(self) -> Representation:
-        """What a field's value is at a point."""
-        return self.steering.input
-
-    @property
-    def output(self) -> Representation:
-        """What the value of the result is."""
-        return self.steering.output
-
     def __call__(self, u: Float[Array, "*shape in"], *, key: PRNGKeyArray | None = None) -> Float[Array, "*shape out"]:
         """The image of one field."""
-        u = jnp.asarray(u)
-        if u.ndim != len(self.lengths) + 1 or u.shape[-1] != self.input.dimension:
-            raise IsotropyError(
-                f"`u` has shape {u.shape}, but the layer takes one field of {self.input.dimension} channels "
-                f"(`{self.input}`) on a grid of {len(self.lengths)} axes: use `jax.vmap(layer)` for a batch."
-            )
+        u = self._sorted(u)
         shape = u.shape[:-1]
         self._check(shape)
-        source, target = self.steering.layouts
-        spectrum = self._analysis(sort(u, source))
+        spectrum = self._analysis(u)
         even, odd = (part.astype(u.dtype) for part in self.steering.matrices())
         # i^J K(k) is real where J is even, imaginary where it is odd; its sign is the weights' business.
         one, two = (jnp.einsum("moi,rmi->rmo", part, spectrum) for part in (even, odd))
         moved = jnp.stack([one[0] - two[1], one[1] + two[0]])
-        return unsort(self._synthesis(moved, shape), target)
+        return self._unsorted(self._synthesis(moved, shape))
+
+    def most(self, shape: tuple[int, ...]) -> int:
+        """The largest number of ``modes`` that a grid of this shape and the layer's periods can hold."""
+        shortest = min(self.lengths)
+        return min(int((n - 1) // 2 * shortest / length) for n, length in zip(shape, self.lengths, strict=True))
 
     def _analysis(self, u: Float[Array, "*shape n"]) -> Float[Array, "2 m n"]:
         """Real and imaginary parts of the Fourier coefficients kept: by matrices, since they are few."""

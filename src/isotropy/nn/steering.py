@@ -18,6 +18,9 @@ from .draw import normal
 from .frozen import Frozen
 from .layout import Layout, check_pair
 
+DEGREE = 4
+"""Angular frequency up to which kernels are taken unless it is said otherwise."""
+
 
 class Steering(eqx.Module):
     """Learned kernels K(z): V -> W with K(g z) = W_g K(z) V_g^-1 at given displacements z (m, d).
@@ -108,11 +111,6 @@ class Steering(eqx.Module):
         self.weights = drawn * jnp.asarray(scales, dtype)
 
     @property
-    def radial_steps(self) -> int:
-        """The number of intervals between the nodes of the functions of the radius."""
-        return max(1, len(self.weights) - 1)
-
-    @property
     def dimension(self) -> int:
         """The number of weights."""
         return self.weights.size
@@ -131,14 +129,35 @@ def _dimensions(layout: Layout) -> list[int]:
     return [kind.dimension for kind in layout.kinds]
 
 
-def sort(x: Array, layout: Layout) -> Array:
-    """Channels (last axis) in the order of their kinds."""
-    return x if layout.is_sorted else jnp.take(x, layout.order, axis=-1)
+class Steered(eqx.Module):
+    """What layers with such kernels share: their representations, and fields that are sorted and checked."""
 
+    steering: Steering
 
-def unsort(x: Array, layout: Layout) -> Array:
-    """The inverse of `sort`."""
-    return x if layout.is_sorted else jnp.take(x, np.argsort(layout.order), axis=-1)
+    @property
+    def input(self) -> Representation:
+        """What a field's value is at a point."""
+        return self.steering.input
+
+    @property
+    def output(self) -> Representation:
+        """What the value of the result is."""
+        return self.steering.output
+
+    def _sorted(self, u: Any) -> Float[Array, "*shape in"]:
+        """One field, its channels in the order of their kinds. Raises `IsotropyError` where it is none."""
+        u, d, layout = jnp.asarray(u), self.input.group.vector.dimension, self.steering.layouts[0]
+        if u.ndim != d + 1 or u.shape[-1] != self.input.dimension:
+            raise IsotropyError(
+                f"`u` has shape {u.shape}, but the layer takes one field of {self.input.dimension} channels "
+                f"(`{self.input}`) on a grid of {d} axes: use `jax.vmap(layer)` for a batch."
+            )
+        return u if layout.is_sorted else jnp.take(u, layout.order, axis=-1)
+
+    def _unsorted(self, v: Float[Array, "*shape out"]) -> Float[Array, "*shape out"]:
+        """The result with its channels in the order of `output`."""
+        layout = self.steering.layouts[1]
+        return v if layout.is_sorted else jnp.take(v, np.argsort(layout.order), axis=-1)
 
 
 def hats(place: Float[np.ndarray, " m"], count: int) -> Float[np.ndarray, "m r"]:

@@ -152,6 +152,19 @@ def test_a_neural_operator_cannot_break_its_group(group, gates):
     assert close(net(jnp.roll(u, (2, 5), axis=(0, 1))), jnp.roll(value, (2, 5), axis=(0, 1)))
 
 
+def test_a_neural_operator_takes_long_boxes():
+    G = groups.O(2)
+    grid = Periodic((12, 16), lengths=(1.0, 2.0))
+    net = NeuralOperator(G.scalar, G.vector, grid, width=8, depth=1, modes=3, key=jax.random.key(0))
+    # 7 waves fit on the long side, so 3 on the short one.
+    assert net.direct.highest == (3, 6)
+    u = jax.random.normal(jax.random.key(1), (12, 16, 1))
+    value, run = net(u), eqx.filter_jit(net)
+    assert close(run(jnp.roll(u, 5, axis=1)), jnp.roll(value, 5, axis=1))
+    flipped = run(jnp.roll(u[:, ::-1], 1, axis=1))
+    assert close(flipped, jnp.roll(value[:, ::-1], 1, axis=1) * jnp.asarray([1.0, -1.0]))
+
+
 def test_products_make_what_no_kernel_reaches():
     G = groups.O(2)
     grid, vorticity = Periodic((12, 12)), G.vector.alt(2)
