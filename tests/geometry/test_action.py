@@ -120,6 +120,25 @@ def test_finite_elements_of_tensors_integrate_the_generators(upper, lower, weigh
     assert np.abs(got - want).max() <= 100 * step**2 * max(np.abs(got).max(), 1)
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        iso.Action.vector_field(groups.Aff(2)),
+        iso.Action.vector_field(groups.GL(3), time=True),
+        iso.Action.tensor(groups.GL(2), upper=1, lower=2, weight=0.5),
+        iso.Action.tensor(groups.SL(2), upper=2),
+        iso.Action.tensor(groups.GL(2), weight=1.0),
+    ],
+    ids=str,
+)
+def test_matrices_of_tensors_are_the_products_with_every_unit_tensor(action):
+    n, x = action.fibre_dimension, np.random.default_rng(0).normal(size=action.base_dimension)
+    with jax.enable_x64(True):
+        units = jnp.eye(n).reshape(n, *action.fibre_shape)
+        want = np.stack([np.asarray(action.fibre(jnp.asarray(x), unit)).reshape(-1, n) for unit in units], axis=-1)
+    assert np.abs(action.fibre_matrices(x[None])[0] - want).max() <= 4 * EPS * np.abs(want).max()
+
+
 def test_independent_moves_inputs_and_outputs_apart():
     action = iso.Action.independent(groups.GL(2), groups.SE(3))
     assert (action.dimension, action.base_dimension, action.fibre_dimension) == (10, 2, 3)

@@ -330,6 +330,9 @@ class Action:
                     "use `vector` for the outputs."
                 )
             return np.broadcast_to(self.value_motion.matrices, (len(points), self.dimension, n, n))
+        known = self.value_motion.constant() if isinstance(self.value_motion, Tensor) else None
+        if known is not None:
+            return np.broadcast_to(known, (len(points), self.dimension, n, n))
 
         def at(x: Array) -> Array:
             columns = [

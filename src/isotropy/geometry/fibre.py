@@ -104,6 +104,22 @@ class Tensor:
             return total
         return jnp.concatenate([total, jnp.multiply.outer(self.factor(x), value)])
 
+    def constant(self) -> Float[np.ndarray, "q n n"] | None:
+        """The matrices A_q on flattened tensors where they are the same at every point, as under affine motions."""
+        if not isinstance(self.motion, Affine) or self.factor is not None:
+            return None
+        derivative, m = self.motion.matrices, self.motion.base_dimension
+        n, rank = m ** len(self.shape), len(self.shape)
+        total = np.zeros((len(derivative), n, n))
+        for axis in range(rank):
+            turned = derivative if axis < self.upper else -derivative.transpose(0, 2, 1)
+            before, after = np.eye(m**axis), np.eye(m ** (rank - axis - 1))
+            total += np.einsum("ab,qij,cd->qaicbjd", before, turned, after).reshape(total.shape)
+        total -= self.weight * np.einsum("qii,no->qno", derivative, np.eye(n))
+        if self.time:
+            total[-1] -= np.eye(n)
+        return total
+
     def transformation(self, matrix: np.ndarray, offset: np.ndarray) -> Any:
         """The push-forward of tensors by a linear map ``matrix`` of the base."""
         inverse = np.linalg.inv(matrix)

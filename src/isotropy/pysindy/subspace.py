@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
@@ -18,6 +16,7 @@ from .. import lie
 from ..enforce import enforce
 from ..errors import IsotropyError, IsotropyWarning
 from ..geometry.action import Action
+from ..geometry.component import affine_parts
 from ..geometry.motion import Affine
 from ..geometry.polynomial import Polynomials
 from ..geometry.sample import Samples
@@ -143,13 +142,11 @@ def _key(action: Action, space: LibrarySpace) -> Any:
 
 def _motion_key(action: Action) -> Any:
     assert isinstance(action.motion, Affine)
-    motion, n = action.motion, action.fibre_dimension
+    motion = action.motion
     arrays = [motion.matrices, motion.offsets, action.fibre_matrices(np.zeros((1, action.base_dimension)))[0]]
-    with jax.enable_x64(True):
-        still = jnp.concatenate([jnp.zeros((1, n)), jnp.eye(n)]).reshape(n + 1, *action.fibre_shape)
-        for component in action.components:
-            arrays += [component.matrix, component.theta(jnp.zeros(action.base_dimension))]
-            arrays.append(jax.vmap(component.untheta)(still))
+    for component in action.components:
+        arrays += affine_parts(component.theta, (action.base_dimension,))
+        arrays += affine_parts(component.untheta, action.fibre_shape)
     return tuple((np.shape(a), np.asarray(a).tobytes()) for a in arrays), action.fibre_shape
 
 
