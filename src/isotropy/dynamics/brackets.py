@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +17,13 @@ from ..geometry.polynomial import Polynomials
 from ..geometry.sample import Samples
 from ..groups.algebra import LieAlgebra
 from ..numerics.decide import closes
-from ..results import store
 from ..results.laws import Laws
+from ..results.store import Stored
 from .phase import PhaseSpace
 
 
 @dataclass(frozen=True)
-class Brackets:
+class Brackets(Stored):
     """The Poisson brackets of k functions on a set of points.
 
     ``table`` has (a, b, text) for every bracket that does not vanish, a < b, positions from 0; ``text`` is a polynomial
@@ -33,6 +32,8 @@ class Brackets:
     has the positions of functions with one value on all the points, which count as numbers. ``residual`` is the
     largest part of a bracket left over, relative to the terms it is made of.
     """
+
+    kind: ClassVar[str] = "brackets"
 
     names: tuple[str, ...]
     table: tuple[tuple[int, int, str], ...]
@@ -81,15 +82,6 @@ class Brackets:
             "constant": tuple(record["constant"]),
         }
         return cls(**{**record, **rebuilt})
-
-    def save(self, path: str | Path) -> Path:
-        """Write to a ``.json`` or ``.npz`` file, and return its path."""
-        return store.save(path, "brackets", self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Brackets:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, "brackets"))
 
 
 def brackets(

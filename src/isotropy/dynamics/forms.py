@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +20,12 @@ from ..lie import terms_of_space
 from ..numerics import readable
 from ..numerics.decide import Decision, closes, decide, numerical_floor
 from ..numerics.spectrum import dense
-from ..results import store
+from ..results.store import Stored
 from .phase import Function, PhaseSpace
 
 
 @dataclass(frozen=True)
-class Forms:
+class Forms(Stored):
     """Closed two-forms omega with L_V omega = 0 for one vector field V.
 
     ``coefficients`` (d, pairs, f) are on dx_i ∧ dx_j, i < j, times the functions of ``space``; ``text`` has a line for
@@ -34,6 +33,8 @@ class Forms:
     ``hamiltonians`` has for each form a function with ``i_V omega = dH`` as text, or empty where the space of functions
     holds none.
     """
+
+    kind: ClassVar[str] = "forms"
 
     space: Space
     coefficients: Float[np.ndarray, "d pairs f"]
@@ -100,15 +101,6 @@ class Forms:
             "decision": Decision.from_dict(record["decision"]),
         }
         return cls(**{**record, **rebuilt})
-
-    def save(self, path: str | Path) -> Path:
-        """Write to a ``.json`` or ``.npz`` file, and return its path."""
-        return store.save(path, "forms", self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Forms:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, "forms"))
 
 
 def invariant_forms(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,16 +18,16 @@ from ..geometry.sample import Samples
 from ..geometry.space import Space
 from ..groups.group import Group
 from ..numerics.decide import closes
-from ..results import store
 from ..results.discovery import Discovery
 from ..results.laws import Laws
+from ..results.store import Stored
 from .conserve import conserve
 from .phase import Function, PhaseSpace
 from .trajectories import Trajectories
 
 
 @dataclass(frozen=True)
-class Noether:
+class Noether(Stored):
     """Symmetries and laws of one Hamiltonian system, found apart and then matched.
 
     ``pairs`` has for each matched law its text and that of its Hamiltonian field, a symmetry among the candidates;
@@ -36,6 +35,8 @@ class Noether:
     holds. ``without_law`` are symmetries that come from no function of the space, ``without_symmetry`` laws whose field
     is no candidate. ``symmetries`` and ``laws`` are the two answers themselves.
     """
+
+    kind: ClassVar[str] = "noether"
 
     pairs: tuple[tuple[str, str], ...]
     fields: Float[np.ndarray, "k q"]
@@ -87,15 +88,6 @@ class Noether:
             "laws": Laws.from_dict(record["laws"]),
         }
         return cls(**{**{name: value for name, value in record.items() if name != "one_to_one"}, **rebuilt})
-
-    def save(self, path: str | Path) -> Path:
-        """Write to a ``.json`` or ``.npz`` file, and return its path."""
-        return store.save(path, "noether", self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Noether:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, "noether"))
 
 
 def noether(

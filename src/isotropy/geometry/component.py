@@ -56,9 +56,8 @@ def affine_parts(move: Callable[[Array], Array], shape: tuple[int, ...]) -> tupl
     with jax.enable_x64(True):
         origin = move(jnp.zeros(shape, jnp.float64)).ravel()
         units = jnp.eye(n, dtype=jnp.float64)
-        return np.asarray(jnp.stack([move(unit.reshape(shape)).ravel() - origin for unit in units], -1)), np.asarray(
-            origin
-        )
+        matrix = jnp.stack([move(unit.reshape(shape)).ravel() - origin for unit in units], -1)
+        return np.asarray(matrix), np.asarray(origin)
 
 
 def linear_part(component: Component, shape: tuple[int, ...]) -> Float[np.ndarray, "n n"]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,9 +17,7 @@ from ..errors import IsotropyError
 from ..geometry.space import Space
 from ..numerics.decide import Decision
 from ..numerics.exact import Sparse
-from . import store
-
-KIND = "basis"
+from .store import Stored
 
 SHOWN = 12
 """Elements that the words of a basis spell out; `Basis.text` has them all."""
@@ -36,7 +33,7 @@ SMALL = 4096
 
 
 @dataclass(frozen=True)
-class Basis:
+class Basis(Stored):
     """A basis of the d sections in ``space`` (values of shape ``fibre_shape``) that a group leaves unchanged.
 
     ``matrix`` (d, f * n) is sparse: row k has the coefficients of element k, feature by feature and then fibre
@@ -48,6 +45,8 @@ class Basis:
     ``defects`` (d,) is how far each element is from symmetric under all generators and components, as a fraction of the
     terms that should cancel; zero where exact. ``noise`` is the error of a coefficient.
     """
+
+    kind: ClassVar[str] = "basis"
 
     space: Space
     fibre_shape: tuple[int, ...]
@@ -201,12 +200,3 @@ class Basis:
             remarks=tuple(record["remarks"]),
             settings=record["settings"],
         )
-
-    def save(self, path: str | Path) -> Path:
-        """Write to ``path``, which ends in .json or .npz. A space of Python functions cannot be saved."""
-        return store.save(path, KIND, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Basis:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, KIND))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
@@ -16,7 +15,7 @@ from ..groups.algebra import LieAlgebra
 from ..groups.identify import TOO_NOISY
 from ..numerics import readable
 from ..numerics.decide import Decision
-from . import store
+from .store import Stored
 
 Terms = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
 """A generator in parts: for each coordinate, its coefficients and the functions they multiply."""
@@ -98,7 +97,7 @@ class Representation:
 
 
 @dataclass(frozen=True)
-class Discovery:
+class Discovery(Stored):
     """The symmetries found among q candidate generators.
 
     ``coefficients`` (d, q) are in the basis of candidates, ``generators`` the same as matrices or coefficient tables,
@@ -116,6 +115,8 @@ class Discovery:
     leave the span; ``truncated`` says that brackets leave the
     candidates themselves (fields of degree two or more), in which case the name is that of the closed part.
     """
+
+    kind: ClassVar[str] = "discovery"
 
     candidates: int
     coefficients: Float[np.ndarray, "d q"]
@@ -264,15 +265,6 @@ class Discovery:
             leaving=_unseen(record.get("leaving")),
             settings=record["settings"],
         )
-
-    def save(self, path: str | Path) -> Path:
-        """Write to ``path``, which ends in .json or .npz."""
-        return store.save(path, "discovery", self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Discovery:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, "discovery"))
 
 
 def _representation(record: dict[str, Any] | None) -> Representation | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -13,14 +12,12 @@ from .. import validate
 from ..geometry.space import Space
 from ..numerics.path import Path
 from ..numerics.surviving import Trial
-from . import store
 from .discovery import Discovery
-
-KIND = "fit"
+from .store import Stored
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Stored):
     """A model fitted with as much symmetry as the data allow.
 
     ``coefficients`` refer to the features of ``space``, shape (f,) or (f, outputs). They are the refit inside what the
@@ -30,6 +27,8 @@ class Fit:
     along the strengths that were tried. ``relative_gap`` certifies the penalised solution: no coefficients have a
     smaller objective by more than that part. ``trials`` are the questions put to the data, with their p-values.
     """
+
+    kind: ClassVar[str] = "fit"
 
     space: Space
     coefficients: Float[np.ndarray, "f ..."]
@@ -112,12 +111,3 @@ class Fit:
             remarks=tuple(record["remarks"]),
             settings=record["settings"],
         )
-
-    def save(self, path: str | FilePath) -> FilePath:
-        """Write to ``path``, which ends in .json or .npz."""
-        return store.save(path, KIND, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | FilePath) -> Fit:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, KIND))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,16 +12,14 @@ from jaxtyping import Array, Float
 
 from ..geometry.space import Space
 from ..numerics.decide import Decision
-from . import store
-
-KIND = "laws"
+from .store import Stored
 
 SHOWN = 4
 """Functions that do not vary which are printed; the rest are counted."""
 
 
 @dataclass(frozen=True)
-class Laws:
+class Laws(Stored):
     """The conserved functions found in a space of f functions on R^m.
 
     ``coefficients`` (k, f) has one law per row, simplest first, ``uncertainty`` the error of each coefficient, to
@@ -36,6 +33,8 @@ class Laws:
     ``level`` of the settings. ``constant`` (c, f) are functions that do not vary over the data at all and so say
     nothing. ``spectrum`` has all ratios of drift to spread, ascending.
     """
+
+    kind: ClassVar[str] = "laws"
 
     space: Space
     coefficients: Float[np.ndarray, "k f"]
@@ -100,7 +99,7 @@ class Laws:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary of plain values and arrays that `from_dict` reads back."""
-        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        record = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {**record, "space": self.space.to_dict(), "decision": self.decision.to_dict()}
 
     @classmethod
@@ -119,12 +118,3 @@ class Laws:
         from ..report.plots import laws_figure
 
         return laws_figure(self, motions)
-
-    def save(self, path: str | Path) -> Path:
-        """Write to a ``.json`` or ``.npz`` file, and return its path."""
-        return store.save(path, KIND, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Laws:
-        """Read what `save` wrote."""
-        return cls.from_dict(store.load(path, KIND))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,6 +17,30 @@ FORMAT = "isotropy/1"
 
 NPZ_RECORD = "record"
 """The NPZ entry that holds the JSON text; array entries are named after their place in it."""
+
+
+class Stored(ABC):
+    """An answer that files hold: it has `to_dict` and `from_dict`, and ``kind`` is its name in the file."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary of plain values and arrays that `from_dict` reads back."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write to a ``.json`` or ``.npz`` file, and return its path. A space of Python functions cannot be saved."""
+        return save(path, self.kind, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote. Raises `IsotropyError` for a missing, unreadable or foreign file, or another kind."""
+        return cls.from_dict(load(path, cls.kind))
 
 
 def save(path: str | Path, kind: str, record: dict[str, Any]) -> Path:
