@@ -279,12 +279,13 @@ def _from_refits(
     ``count`` generators are proposed where an ``objection`` keeps any from being claimed.
     """
     noise = np.sqrt(np.mean([np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits], axis=0))
-    floors = np.maximum(view.floors(full), CONSISTENT * noise)
+    rounding = view.floors(full)
+    floors = np.maximum(rounding, CONSISTENT * noise)
     if held is None:
-        decision = decide(full.values, floor=view.floors(full), noise=noise, tolerance=tolerance)
+        decision = decide(full.values, floor=rounding, noise=noise, tolerance=tolerance)
     else:
         claim = {"claimed": held.dimension, "verdict": held.verdict, "reason": held.reason}
-        decision = certified(full.values, floor=view.floors(full), noise=noise, **claim)
+        decision = certified(full.values, floor=rounding, noise=noise, **claim)
     if objection and (decision.nullity or count):
         nullity = decision.nullity if count is None else count
         decision = replace(decision, nullity=nullity, verdict="cannot tell", reason=objection)
@@ -296,7 +297,10 @@ def _from_refits(
         decision = replace(decision, nullity=group.algebra.dimension, verdict="cannot tell", reason=reason)
     null = full.null_vectors(decision.nullity) @ view.seen / view.units
     turns = [_turn(null, again.null_vectors(decision.nullity) @ view.seen / view.units) for again, _ in refits]
-    turn = float(np.sqrt(np.mean(np.square(turns))))
+    # Refits may share their rounding, and then none of them shows it.
+    kept = len(full.values) - decision.nullity
+    blur = rounding[kept:].max(initial=0.0) / full.values[kept - 1] if 0 < kept and full.values[kept - 1] > 0 else 0.0
+    turn = max(float(np.sqrt(np.mean(np.square(turns)))), float(blur))
     if group is not None and isinstance(view, Tangency):
         directions, form = represented(view, full, group, turn=turn)
         found = _answer(view, full, floors, decision, directions, turn=turn, exact=0.0, remarks=remarks)

@@ -198,6 +198,21 @@ def test_an_operator_that_does_almost_nothing_is_judged_by_what_it_changes():
     assert change.generator_text == ("∂y",)
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(1.0, "supported"), (1e-2, "supported"), (1e-3, "cannot tell")])
+def test_rounding_of_a_small_change_is_that_of_the_whole(share, verdict):
+    """In float32 the change of a field is known to the field's own rounding: below a hundredth, not well enough."""
+    grid = fields.Periodic((32, 32), lengths=BOX)
+    blur = partial(equations.heat, step=0.1, lengths=BOX)
+    step = lambda u: u + share * (blur(u) - u)  # noqa: E731
+    found = iso.discover(
+        step,
+        fields.FieldAction(grid, [*PLANE[:2], fields.amplitude(dimension=2)], coarse="exact", increment=True),
+        compact(grid, 3, width=0.5).astype(np.float32),
+    )
+    assert (found.dimension, found.decision.verdict) == (3, verdict)
+    assert set(found.generator_text) == {"∂x", "∂y", "u ∂u"}
+
+
 @pytest.mark.parametrize(
     ("inputs", "operator", "message"),
     [
@@ -226,6 +241,8 @@ def test_an_action_that_does_not_fit_is_refused():
         fields.FieldAction("64 x 64", groups.SE(2))
     with pytest.raises(iso.IsotropyError, match="one space"):
         fields.FieldAction(grid, [fields.translation(0, dimension=2), fields.translation(0, dimension=3)])
+    with pytest.raises(iso.IsotropyError, match="no generators to find"):
+        iso.discover(lambda u: u, fields.FieldAction(grid, groups.C(4)), np.ones((2, 8, 8)))
     with pytest.raises(iso.IsotropyError, match="exact"):
         fields.FieldAction(grid, groups.SE(2), coarse="yes")
     with pytest.raises(iso.IsotropyError, match="between 0 and 1"):

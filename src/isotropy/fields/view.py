@@ -40,7 +40,8 @@ class FieldView:
     """One operator, one action, some fields, and the scales that make the rows dimensionless.
 
     ``before`` and ``after`` (rows, q) are the two terms, weighted; ``others`` are what other discretisations make of
-    their difference, and the change from this one. ``seen`` (s, q) are directions of unit action, ``hidden`` (u, q)
+    their difference, and the change from this one. ``sizes`` (q,) are those of the terms, with `increment` before u is
+    taken off, which is where rounding comes from. ``seen`` (s, q) are directions of unit action, ``hidden`` (u, q)
     those that move no field.
     """
 
@@ -50,6 +51,7 @@ class FieldView:
     before: Float[np.ndarray, "rows q"]
     after: Float[np.ndarray, "rows q"]
     others: tuple[tuple[np.ndarray, np.ndarray], ...]
+    sizes: Float[np.ndarray, " q"]
     units: Float[np.ndarray, " q"]
     seen: Float[np.ndarray, "s q"]
     hidden: Float[np.ndarray, "u q"]
@@ -58,14 +60,19 @@ class FieldView:
     @classmethod
     def of(cls, operator: Any, fields: FieldAction, inputs: Any) -> FieldView:
         """Take the derivatives. Raises `IsotropyError` for fields that do not fit and operators JAX cannot follow."""
+        if not fields.dimension:
+            raise IsotropyError(
+                f"{fields.action} has no generators to find symmetries among: choose a group that moves points "
+                f"continuously; its further elements are then tried too."
+            )
         inputs = fields.checked(validate.array(inputs, "fields", ndim=None))
         for u in inputs:
             fields.grid.check(u, "fields")
-        before, after, dtype = _terms(operator, fields, inputs)
+        before, after, sizes, dtype = _terms(operator, fields, inputs)
         q, k = fields.dimension, len(inputs)
         if k * before.shape[1] < 2 * q:
             raise IsotropyError(f"{k} fields are too few for {q} candidates: take more fields.")
-        other, another, _ = _terms(operator, fields, inputs, rough=True)
+        other, another, *_ = _terms(operator, fields, inputs, rough=True)
         others = [(_flat(other - another), _flat(other - another) - _flat(before - after))]
         if callable(fields.coarse):
             others.append(_on_coarser(fields, inputs, before - after))
@@ -79,7 +86,7 @@ class FieldView:
             raise IsotropyError("no candidate moves the fields or what the operator makes of them: there is no answer.")
         seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
         return cls(
-            fields, operator, inputs, _flat(before), _flat(after), tuple(others), units, seen * units,
+            fields, operator, inputs, _flat(before), _flat(after), tuple(others), sizes, units, seen * units,
             spectrum.vectors[kept:] * units, dtype,
         )  # fmt: skip
 
@@ -128,9 +135,8 @@ class FieldView:
     def floors(self, spectrum: Spectrum) -> Float[np.ndarray, " s"]:
         """What rounding leaves of an exact zero, for each singular vector."""
         directions = np.abs(spectrum.vectors @ self.seen)
-        sizes = directions @ (np.linalg.norm(self.before, axis=0) + np.linalg.norm(self.after, axis=0))
         count = int(np.sum(self.fields.grid.shape)) + self.fields.dimension
-        return np.array([numerical_floor(self.dtype, count, float(size)) for size in sizes])
+        return np.array([numerical_floor(self.dtype, count, float(size)) for size in directions @ self.sizes])
 
     def spectrum(self) -> Spectrum:
         """The spectrum of the defects."""
@@ -185,24 +191,28 @@ def _runner(operator: Any, dtype: np.dtype) -> Any:
 
 def _terms(
     operator: Any, fields: FieldAction, inputs: np.ndarray, *, rough: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.dtype]:
-    """DN(u)[L u] and L N(u), each (k, rows, q), weighted so that squares sum to means over fields and space."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.dtype]:
+    """DN(u)[L u] and L N(u), each (k, rows, q), weighted so that squares sum to means over fields and space.
+
+    With them the sizes (q,) of all that was added up, and the precision.
+    """
     weights = fields.grid_after.weights / fields.grid_after.weights.sum() / len(inputs)
 
     @eqx.filter_jit
-    def both(u: Array, xi: Array) -> tuple[Array, Array, Array]:
+    def both(u: Array, xi: Array) -> tuple[Array, ...]:
         tangent = fields.lie(u, xi, rough=rough)
         value, along = jax.jvp(operator, (u,), (tangent,))
         fixed = fields.lie(value, xi, after=True, rough=rough)
         if fields.increment:
-            along, fixed = along - tangent, fixed - fields.lie(u, xi, after=True, rough=rough)
+            return value, along, fixed, tangent, fields.lie(u, xi, after=True, rough=rough)
         return value, along, fixed
 
     moved, fixed, dtype = [], [], inputs.dtype
+    squares = np.zeros((4, fields.dimension))
     with jax.enable_x64(True):
         for k, u in enumerate(inputs):
             columns = []
-            for xi in np.eye(fields.dimension, dtype=inputs.dtype):
+            for q, xi in enumerate(np.eye(fields.dimension, dtype=inputs.dtype)):
                 try:
                     value, *terms = both(jnp.asarray(u), jnp.asarray(xi))
                 except TRACING as reason:
@@ -213,10 +223,12 @@ def _terms(
                     raise IsotropyError(
                         f"the operator gave NaN or infinity, in its value or derivative, at field {k}: leave it out."
                     )
-                columns.append([(part * np.sqrt(weights)[:, None]).ravel() for part in rows])
+                rows = [(part * np.sqrt(weights)[:, None]).ravel() for part in rows]
+                squares[: len(rows), q] += [part @ part for part in rows]
+                columns.append([rows[0] - rows[2], rows[1] - rows[3]] if fields.increment else rows)
             moved.append(np.stack([column[0] for column in columns], axis=1))
             fixed.append(np.stack([column[1] for column in columns], axis=1))
-    return np.stack(moved), np.stack(fixed), dtype
+    return np.stack(moved), np.stack(fixed), np.sqrt(squares).sum(axis=0), dtype
 
 
 def _refusal(fields: FieldAction, u: np.ndarray, reason: Exception) -> IsotropyError:
@@ -237,7 +249,7 @@ def _on_coarser(fields: FieldAction, inputs: np.ndarray, defects: np.ndarray) ->
         fields.grid.coarser(), fields.action, after=fields.after, increment=fields.increment,
         grid_after=None if fields.grid_after is fields.grid else fields.grid_after.coarser(),
     )  # fmt: skip
-    before, after, _ = _terms(fields.coarse, few, np.stack([fields.grid.restrict(u) for u in inputs]))
+    before, after, *_ = _terms(fields.coarse, few, np.stack([fields.grid.restrict(u) for u in inputs]))
     where, sparse = fields.grid_after, few.grid_after
     k, _, q = defects.shape
     densities = defects.transpose(0, 2, 1).reshape(k * q, *where.shape, -1) / _shares(where)
