@@ -299,7 +299,7 @@ def _from_refits(
     turns = [_turn(null, again.null_vectors(decision.nullity) @ view.seen / view.units) for again, _ in refits]
     # Refits may share their rounding, and then none of them shows it.
     kept = len(full.values) - decision.nullity
-    blur = rounding[kept:].max(initial=0.0) / full.values[kept - 1] if 0 < kept and full.values[kept - 1] > 0 else 0.0
+    blur = rounding[kept:].max(initial=0.0) / full.values[kept - 1] if kept > 0 and full.values[kept - 1] > 0 else 0.0
     turn = max(float(np.sqrt(np.mean(np.square(turns)))), float(blur))
     if group is not None and isinstance(view, Tangency):
         directions, form = represented(view, full, group, turn=turn)
