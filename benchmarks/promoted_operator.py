@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "promoted_operator.json"
 GRID = fields.Periodic((24, 24), lengths=6.0)
 VISCOSITY, STEP, SUBSTEPS = 0.05, 0.2, 10
 TRAIN, TEST, BATCH, STEPS, SEEDS = 64, 64, 8, 600, 3
-PROPOSE, INSIST = 0.02, 1.0
+PROPOSE, INSIST = 0.1, 100.0
 FIRST = STEPS // 3
 ALLOWED = 1.05
 ACTION = fields.FieldAction(GRID, groups.SE(2), increment=True)

@@ -19,7 +19,9 @@ import numpy as np
 from isotropy.fields import Periodic
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "fields"))
-from equations import vorticity
+from equations import bumps, vorticity
+
+__all__ = ["STEPS", "Task", "bumps", "task"]
 
 VISCOSITY, STEP, STEPS, FINE = 1e-3, 1.0, 20, 64
 SUBSTEPS = 50

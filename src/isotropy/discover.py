@@ -78,7 +78,11 @@ def discover(
     (3, 'se(2)', 'certain')
     """
     if hasattr(action, "look"):
-        return _from_view(action.look(model, samples), components, tolerance)
+        view = action.look(model, samples)
+        if isinstance(model, Trained):
+            found = _judged(view, tolerance=tolerance, level=level)
+            return _with_components(found, view, components, objection=view.objection)
+        return _from_view(view, components, tolerance)
     if not isinstance(action, Action):
         raise IsotropyError(
             f"`action` says how the candidates act. Got {type(action).__name__}: "
@@ -212,12 +216,16 @@ def _from_cloud(cloud: Cloud, action: Action, components: Any, group: Group | No
 
 def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: float) -> Discovery:
     """Discover on a trained model: it is known, and where it may be asked is a sample."""
-    view = OnData.of(trained, action, tolerance=tolerance)
+    return _judged(OnData.of(trained, action, tolerance=tolerance), tolerance=tolerance, level=level)
+
+
+def _judged(view: Any, *, tolerance: float, level: float) -> Discovery:
+    """Discover on a known operator on a sample of the places where it may be asked."""
     leaving = _apart(view.action, view.leaving, view.units, noise=tolerance)
     if len(view.seen) == 0:
         raise IsotropyError(
-            f"every candidate of {action} takes the data elsewhere, so that none can be judged where the model was "
-            f"trained: choose candidates that keep to the data, or look everywhere with `iso.Samples`."
+            f"every candidate of {view.action} takes the data elsewhere, so that none can be judged where the model "
+            f"was trained: choose candidates that keep to the data, or look everywhere without `iso.Trained`."
         )
     if len(view.rows) < 4 * len(view.seen):
         raise IsotropyError(
@@ -228,13 +236,15 @@ def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: 
     full = view.spectrum()
     limits = {"floor": view.floor, "upper": sampled.upper, "smallest": sampled.smallest, "tolerance": tolerance}
     decision = within(full.values, **limits)
+    if view.objection:
+        decision = replace(decision, verdict="cannot tell", reason=view.objection)
     count = decision.nullity
     kept = full.values[: len(full.values) - count]
     turn = float(np.clip(full.values[len(kept)] / kept[-1], 0, 1)) if count and len(kept) else 0.0
     chosen = replace(full, vectors=sampled.frame[::-1])
     directions, exact = _closed(view, chosen, count, turn)
     floors = np.full(len(full.values), view.floor)
-    remarks = (f"trained model: {trained.describe()}",)
+    remarks = view.remarks
     found = _answer(view, full, floors, decision, directions, turn=turn, exact=exact, remarks=remarks)
     bounds = np.maximum(sampled.bound(found.coefficients @ np.linalg.pinv(view.seen)), view.floor) if count else None
     if bounds is not None:

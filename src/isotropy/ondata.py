@@ -107,6 +107,16 @@ class OnData:
         """What the answer was computed with."""
         return {"samples": len(self.samples), "dimension": self.samples.dimension, "dtype": "float64"}
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was looked at."""
+        return (f"trained model: {self.trained.describe()}",)
+
+    @property
+    def objection(self) -> str:
+        """Why nothing may be claimed: nothing speaks against it, since motions that leave the data are set apart."""
+        return ""
+
     def spectrum(self) -> Spectrum:
         """The spectrum of all rows."""
         t = len(self.seen)

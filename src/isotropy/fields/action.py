@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,14 @@ from jaxtyping import Array, Float
 from ..errors import IsotropyError
 from ..geometry.action import Action
 from ..geometry.component import Component
+from ..geometry.trained import Trained
 from ..groups.group import Group
 from .generators import Generator, action_of
 from .grid import Grid
 from .view import EXACT, FieldView
+
+if TYPE_CHECKING:
+    from .trained import TrainedFields
 
 
 class FieldAction:
@@ -130,8 +134,12 @@ class FieldAction:
             back = np.asarray(jax.vmap(element.untheta)(values))
         return back.reshape(np.shape(u))
 
-    def look(self, operator: Any, fields: Any) -> FieldView:
+    def look(self, operator: Any, fields: Any) -> FieldView | TrainedFields:
         """The operator of all candidates on ``fields`` (k, *shape, n), ready for `iso.discover`."""
+        if isinstance(operator, Trained):
+            from .trained import TrainedFields
+
+            return TrainedFields.of(operator, self, fields)
         return FieldView.of(operator, self, fields)
 
     def __repr__(self) -> str:

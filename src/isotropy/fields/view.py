@@ -8,6 +8,7 @@ discretisation's own part of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,11 @@ class FieldView:
     dtype: np.dtype
 
     @classmethod
-    def of(cls, operator: Any, fields: FieldAction, inputs: Any) -> FieldView:
-        """Take the derivatives. Raises `IsotropyError` for fields that do not fit and operators JAX cannot follow."""
+    def of(cls, operator: Any, fields: FieldAction, inputs: Any, *, refits: Sequence[Any] | None = None) -> FieldView:
+        """Take the derivatives. Raises `IsotropyError` for fields that do not fit and operators JAX cannot follow.
+
+        ``refits`` are other estimates of the operator, whose rows take the place of other discretisations'.
+        """
         if not fields.dimension:
             raise IsotropyError(
                 f"{fields.action} has no generators to find symmetries among: choose a group that moves points "
@@ -72,23 +76,18 @@ class FieldView:
         q, k = fields.dimension, len(inputs)
         if k * before.shape[1] < 2 * q:
             raise IsotropyError(f"{k} fields are too few for {q} candidates: take more fields.")
-        other, another, *_ = _terms(operator, fields, inputs, rough=True)
-        others = [(_flat(other - another), _flat(other - another) - _flat(before - after))]
-        if callable(fields.coarse):
+        others = []
+        for again in [operator] if refits is None else refits:
+            other, another, *_ = _terms(again, fields, inputs, rough=refits is None)
+            others.append((_flat(other - another), _flat(other - another) - _flat(before - after)))
+        if refits is None and callable(fields.coarse):
             others.append(_on_coarser(fields, inputs, before - after))
-        terms = np.concatenate([_flat(before), _flat(after)]) / np.sqrt(2)
-        size = np.linalg.norm(terms, axis=0)
-        units = 1 / np.where(size > 0, size, 1.0)
-        spectrum = dense(terms * units)
-        floor = numerical_floor(dtype, q, spectrum.values.max(initial=0.0))
-        kept = int((spectrum.values > floor).sum())
-        if kept == 0:
+        units, seen, hidden = unit_directions(np.concatenate([_flat(before), _flat(after)]) / np.sqrt(2), dtype)
+        if len(seen) == 0:
             raise IsotropyError("no candidate moves the fields or what the operator makes of them: there is no answer.")
-        seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
         return cls(
-            fields, operator, inputs, _flat(before), _flat(after), tuple(others), sizes, units, seen * units,
-            spectrum.vectors[kept:] * units, dtype,
-        )  # fmt: skip
+            fields, operator, inputs, _flat(before), _flat(after), tuple(others), sizes, units, seen, hidden, dtype
+        )
 
     @property
     def action(self) -> Action:
@@ -165,6 +164,17 @@ class FieldView:
         # Interpolation that gives a field back to rounding has no error of its own.
         error = float(np.sqrt(lost / total)) if total else 0.0
         return float(np.sqrt(defect / size)), floor, max(error, floor)
+
+
+def unit_directions(terms: Float[np.ndarray, "rows q"], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scales (q,) of the columns, directions (s, q) of unit size in all of them, and those (u, q) without any."""
+    size = np.linalg.norm(terms, axis=0)
+    units = 1 / np.where(size > 0, size, 1.0)
+    spectrum = dense(terms * units)
+    floor = numerical_floor(dtype, terms.shape[1], spectrum.values.max(initial=0.0))
+    kept = int((spectrum.values > floor).sum())
+    seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
+    return units, seen * units, spectrum.vectors[kept:] * units
 
 
 def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarray:

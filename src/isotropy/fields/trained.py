@@ -1,0 +1,195 @@
+"""A trained operator between fields, judged on fields like those that it was trained on and along motions that keep so.
+
+A network was shown some fields alone. A motion that makes others of them, such as a rotation of fields on a periodic
+box, asks for values that nobody taught: it is set apart, neither kept nor broken. So are all where the fields asked
+about are of another kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .. import validate
+from ..errors import IsotropyError
+from ..geometry.action import Action
+from ..geometry.component import Component
+from ..geometry.sample import Samples
+from ..geometry.trained import Trained
+from ..numerics.decide import numerical_floor
+from ..numerics.spectrum import Spectrum, dense
+from .action import FieldAction
+from .typical import MOST, Typical
+from .view import FieldView, unit_directions
+
+LARGEST = 128
+"""Training fields at which an operator is looked at."""
+
+REACH = 0.5
+"""How far fields are moved to see where that takes them, as a share of their size."""
+
+STEPS = 32
+"""Steps of Runge and Kutta in that."""
+
+
+@dataclass(frozen=True)
+class TrainedFields:
+    """A trained operator's rows (k, rows, t), one block a field, in units of the candidates' action on its fields.
+
+    They belong to the ``seen`` (t, q) directions; ``hidden`` (u, q) move nothing and ``leaving`` (l, q) make fields
+    that the operator was not trained on. ``strange`` counts fields asked about that look unlike those.
+    """
+
+    trained: Trained
+    view: FieldView
+    typical: Typical
+    rows: Float[np.ndarray, "k rows t"]
+    seen: Float[np.ndarray, "t q"]
+    hidden: Float[np.ndarray, "u q"]
+    leaving: Float[np.ndarray, "l q"]
+    strange: int
+
+    @classmethod
+    def of(cls, trained: Trained, fields: FieldAction, asked: Any = None) -> TrainedFields:
+        """Look at the operator on fields like its training fields, or on ``asked`` (k, *shape, n) instead."""
+        shapes = trained.section.shapes
+        if len(shapes) != 1:
+            raise IsotropyError(f"a trained operator takes one array of fields. Got a tree of {len(shapes)}.")
+        known = fields.checked(np.asarray(trained.samples.points).reshape(-1, *shapes[0]))
+        typical = Typical.of(fields.grid, known)
+        chosen = np.unique(np.linspace(0, len(known) - 1, LARGEST).astype(int))
+        inputs = known[chosen] if asked is None else fields.checked(validate.array(asked, "fields", ndim=None))
+        strange = 0 if asked is None else int((~typical.like(inputs)).sum())
+        view = FieldView.of(partial(_operator, trained, fields), fields, inputs, refits=())
+        stays = np.ones(fields.dimension, bool)
+        if not _mostly(strange, len(inputs)):
+            stays = np.array([_stays(fields, typical, inputs, xi) for xi in np.eye(fields.dimension)])
+        return cls(trained, view, typical, *_split(view, stays), strange)
+
+    @property
+    def action(self) -> Action:
+        """The candidates as they move the inputs."""
+        return self.view.action
+
+    @property
+    def samples(self) -> Samples:
+        """Points at which brackets of the candidates are compared."""
+        return self.view.samples
+
+    @property
+    def units(self) -> Float[np.ndarray, " q"]:
+        """The scales of the candidates' coefficients."""
+        return self.view.units
+
+    @cached_property
+    def floor(self) -> float:
+        """What rounding leaves of a zero."""
+        count = int(np.sum(self.view.fields.grid.shape)) + self.action.dimension
+        size = np.abs(self.seen) @ self.view.sizes
+        return numerical_floor(self.view.dtype, count, float(size.max(initial=0.0)))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the answer was computed with."""
+        return self.view.settings
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was looked at."""
+        fields, known = self.view.fields, len(self.trained.samples)
+        change = ", in what it changes" if fields.increment else ""
+        return (
+            f"trained operator: {known} training fields on {fields.grid}, judged on {len(self.view.inputs)}{change}",
+        )
+
+    @property
+    def objection(self) -> str:
+        """Why nothing may be claimed: the fields asked about are not of the kind that the operator was trained on."""
+        count = len(self.view.inputs)
+        if not _mostly(self.strange, count):
+            return ""
+        return (
+            f"{self.strange} of the {count} fields asked about are unlike those that the model was trained on, where "
+            f"its values say nothing of what it learnt: ask about fields such as those, or train on these"
+        )
+
+    def spectrum(self) -> Spectrum:
+        """The spectrum of all rows."""
+        t = len(self.seen)
+        return dense(self.rows.reshape(-1, t) / np.sqrt(len(self.rows)))
+
+    # What `components.find` reads.
+    def trial(self, component: Component) -> tuple[float | None, float, float | None]:
+        """The relative defect of one element, or None where it makes fields that the operator was not trained on."""
+        fields = self.view.fields
+        moved = np.stack([fields.move(u, component) for u in self.view.inputs])
+        if self.typical.like(moved).mean() < MOST:
+            return None, 0.0, None
+        return self.view.trial(component)
+
+
+def _mostly(strange: int, count: int) -> bool:
+    return strange > (1 - MOST) * count
+
+
+def _operator(trained: Trained, fields: FieldAction, u: Any) -> Any:
+    value = trained.section(jnp.ravel(u))
+    places = len(fields.grid_after.points)
+    if value.size % places:
+        raise IsotropyError(
+            f"the model answers with {value.size} numbers, which is no field on {fields.grid_after}: say where its "
+            f"answers live with `grid_after`."
+        )
+    return value.reshape(*fields.grid_after.shape, -1)
+
+
+def _columns(fields: FieldAction, batch: np.ndarray) -> Float[np.ndarray, "k N n"]:
+    return np.asarray(batch, dtype=np.float64).reshape(len(batch), len(fields.grid.points), -1)
+
+
+def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.ndarray) -> Bool[np.ndarray, ""]:
+    """Whether a motion along one candidate, either way, leaves most fields such as the operator was trained on."""
+    columns = _columns(fields, inputs)
+    with jax.enable_x64(True):
+        direction, batch = jnp.asarray(xi), jnp.asarray(inputs, jnp.float64)
+        speed = jax.vmap(lambda u: fields.lie(u, direction))
+        rate = np.sqrt(np.mean(_columns(fields, np.asarray(speed(batch))) ** 2, axis=(0, 1)))
+        size = np.sqrt(np.mean((columns - columns.mean(axis=(0, 1))) ** 2, axis=(0, 1)))
+        # The channel that moves fastest, in units of its own size.
+        ratio = float(np.max(rate / np.where(size > 0, size, np.inf), initial=0.0))
+        if ratio == 0.0:
+            return np.bool_(True)
+        like = [typical.like(np.asarray(_flow(speed, batch, way * REACH / ratio))) for way in (1, -1)]
+    return np.mean(like) >= MOST
+
+
+def _flow(speed: Any, batch: Any, time: float) -> Any:
+    """exp(time L_xi) of fields, by the classical Runge–Kutta method."""
+    h = time / STEPS
+
+    def step(u: Any, _: None) -> tuple[Any, None]:
+        a = speed(u)
+        b = speed(u + h / 2 * a)
+        c = speed(u + h / 2 * b)
+        return u + h / 6 * (a + 2 * b + 2 * c + speed(u + h * c)), None
+
+    return jax.jit(lambda u: jax.lax.scan(step, u, None, length=STEPS)[0])(batch)
+
+
+def _split(view: FieldView, stays: Bool[np.ndarray, " q"]) -> tuple[np.ndarray, ...]:
+    """Rows, and the directions seen, hidden and leaving, where only the candidates in ``stays`` are judged."""
+    seen, hidden = (np.zeros((0, len(stays))) for _ in range(2))
+    eye = np.eye(len(stays))
+    if stays.any():
+        terms = np.concatenate([view.before, view.after])[:, stays] / np.sqrt(2)
+        _, *inside = unit_directions(terms, view.dtype)
+        seen, hidden = (part @ eye[stays] for part in inside)
+    k = len(view.inputs)
+    rows = (view.before - view.after) @ seen.T * np.sqrt(k)
+    return rows.reshape(k, len(view.before) // k, len(seen)), seen, hidden, eye[~stays]
