@@ -3,8 +3,8 @@
 Two data sets: a forcing .1 (cos 4 pi x + cos 4 pi y), and one of .1 cos 4 pi x alone, which no rotation keeps. Each
 pair is shifted at random together with its forcing, so that shifted fields are what a network is trained on; rotated
 and scaled ones are not. The network is trained as it is, which makes shifts of the grid exact, and told the
-coordinates, so that it has to learn them. Defects are those of the change N(u) - u, relative, on the mean over training fields; beside them
-stands the error of the fit, of the same change, at fields left out.
+coordinates, so that it has to learn them. Defects are those of the change N(u) - u, relative, on the mean over training
+fields; beside them stands the error of the fit, of the same change, at fields left out.
 
 Then the same question on fields that it never saw: bumps in the middle of the square, where rotation means something.
 """
