@@ -86,6 +86,7 @@ def train(
     weight: float = 0.0,
     strong: float = 0.0,
     propose: float = 1.0,
+    after: float = 0.0,
     counts: tuple[int, ...] = (1,),
     broken: bool = False,
     held: int = 0,
@@ -95,8 +96,8 @@ def train(
 
     With ``directions``, a generator for each seed, the points are replaced by their `invariants`.
 
-    ``form`` is how the norm with ``weight`` is taken for the part ``propose`` of the steps; then it is dropped, and
-    ``strong`` rises over as long a time on the directions that are closest to being kept, ``counts`` of them.
+    ``form`` is how the norm with ``weight`` is taken for the part ``propose`` of the steps; then it falls to ``after``,
+    and ``strong`` rises over as long a time on the directions that are closest to being kept, ``counts`` of them.
     """
     sets = [data(seed, broken=broken, held=held) for seed in seeds]
     if directions is not None:
@@ -122,7 +123,7 @@ def train(
                 norm, following = PENALTY.probe(net, state, third, here)
             else:
                 norm, following = PENALTY.update(net, state, here)
-            value = value + jnp.where(k < change, weight, 0.0) * norm
+            value = value + jnp.where(k < change, weight, after) * norm
         if strong:
             extra, following = PENALTY.closest(net, state, count, here)
             value = value + strong * jnp.clip((k - change) / change, 0.0, 1.0) * extra

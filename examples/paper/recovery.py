@@ -96,10 +96,10 @@ def key(row: dict[str, str]) -> tuple[str, ...]:
 
 
 def run(cells: Iterable[Cell], path: Path, *, norm: str = "L2", every: bool = False) -> None:
-    """Every instance that ``path`` does not hold yet, one line each as it is done: cheap ones and low seeds first."""
+    """Every instance that ``path`` does not hold yet, one line each as it is done: size by size, cheap ones first."""
     known = {key(row) for row in read(path)}
     wanted = [cell for cell in cells if cell.key not in known]
-    wanted.sort(key=lambda c: (1 + c.seed) * c.coefficients * (c.coefficients + c.candidates**2))
+    wanted.sort(key=lambda c: (c.coefficients * (c.coefficients + c.candidates**2), c.key))
     path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     for position, cell in enumerate(wanted, 1):
