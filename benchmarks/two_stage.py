@@ -2,10 +2,10 @@
 
 For .3 of the steps the nuclear norm proposes; then a strong penalty on the s directions that are closest to being kept.
 To choose s, networks for s = 0 (no penalty), 1 and 2 learn each half of the 200 noisy values in half of the steps, and
-are tried on the other. The largest s is accepted whose error there exceeds the least by at most a standard error of
-their difference. Then all 200 values are learnt with that s, and for s = 1 a last network is enforced: it sees the
-height along the axis that was found and the distance from it. In the broken case no rotation is a symmetry and s must
-come out 0.
+are tried on the other. The smallest s is taken whose error there exceeds the least by at most a standard error of their
+difference: a symmetry must pay. Then all 200 values are learnt with that s, and for s = 1 a last network is enforced:
+it sees the height along the axis that was found and the distance from it. In the broken case no rotation is a symmetry
+and s must come out 0.
 
     python benchmarks/two_stage.py [--cases kept,broken] [--seeds 0,...,9]
 
@@ -62,7 +62,7 @@ def rows(case: str, seeds: list[int]) -> list[dict[str, Any]]:
     result = []
     for i, seed in enumerate(seeds):
         excess = excesses(held[i])
-        s = max(count for count, size in enumerate(excess) if size <= 1.0)
+        s = min(count for count, size in enumerate(excess) if size <= 1.0)
         without, one = judge(pick(plain, i), sets[i])["test"], kept[i]
         last = float(np.sqrt(np.mean((np.asarray(VALUES(pick(enforced, i), reduced[i].test_x)) - sets[i].test_y) ** 2)))
         turning = lambda d: d[:3] / np.linalg.norm(d[:3])  # noqa: E731
