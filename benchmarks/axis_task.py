@@ -38,8 +38,11 @@ class Data(NamedTuple):
     kept: np.ndarray
 
 
-def data(seed: int, *, broken: bool = False, held: int = 0) -> Data:
-    """A function of the height along a random axis through a random centre and of the distance from it."""
+def data(seed: int, *, broken: bool = False, held: int = 0, first: bool = False) -> Data:
+    """A function of the height along a random axis through a random centre and of the distance from it.
+
+    The last ``held`` of the values are left out, or with ``first`` those in front.
+    """
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, size=(TOTAL + TEST, 3))
     axis = rng.normal(size=3)
@@ -59,6 +62,8 @@ def data(seed: int, *, broken: bool = False, held: int = 0) -> Data:
     basis = groups.SE(3).matrices.reshape(6, -1)
     kept = np.linalg.lstsq(basis.T, matrix.ravel(), rcond=None)[0]
     a, b, rest = slice(0, TOTAL - held), slice(TOTAL - held, TOTAL), slice(TOTAL, None)
+    if first:
+        a, b = slice(held, TOTAL), slice(0, held)
     parts = [x[a], noisy[a], x[b], noisy[b], x[rest], y[rest], kept / np.linalg.norm(kept)]
     return Data(*(np.asarray(part, np.float32) for part in parts))
 
@@ -86,19 +91,21 @@ def train(
     weight: float = 0.0,
     strong: float = 0.0,
     propose: float = 1.0,
+    after: float = 0.0,
     counts: tuple[int, ...] = (1,),
     broken: bool = False,
     held: int = 0,
+    first: bool = False,
     directions: list[np.ndarray] | None = None,
 ) -> Any:
     """Parameters with axes (seed, count), and the data. Penalty points are drawn anew each step, but for "exact".
 
     With ``directions``, a generator for each seed, the points are replaced by their `invariants`.
 
-    ``form`` is how the norm with ``weight`` is taken for the part ``propose`` of the steps; then it is dropped, and
-    ``strong`` rises over as long a time on the directions that are closest to being kept, ``counts`` of them.
+    ``form`` is how the norm with ``weight`` is taken for the part ``propose`` of the steps; then it falls to ``after``,
+    and ``strong`` rises over as long a time on the directions that are closest to being kept, ``counts`` of them.
     """
-    sets = [data(seed, broken=broken, held=held) for seed in seeds]
+    sets = [data(seed, broken=broken, held=held, first=first) for seed in seeds]
     if directions is not None:
         sets = [
             d._replace(**{name: invariants(direction, getattr(d, name)) for name in ("x", "held_x", "test_x")})
@@ -122,7 +129,7 @@ def train(
                 norm, following = PENALTY.probe(net, state, third, here)
             else:
                 norm, following = PENALTY.update(net, state, here)
-            value = value + jnp.where(k < change, weight, 0.0) * norm
+            value = value + jnp.where(k < change, weight, after) * norm
         if strong:
             extra, following = PENALTY.closest(net, state, count, here)
             value = value + strong * jnp.clip((k - change) / change, 0.0, 1.0) * extra

@@ -306,3 +306,44 @@ def test_non_convergence_warns_with_the_gap_and_the_remedy():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         promote(SPACE, iso.Action(groups.SE(3)), X, y, strength=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "broken"),
+    [("logistic", 0.0), ("huber", 0.0), pytest.param("logistic", 3.0, marks=pytest.mark.slow), ("huber", 0.5)],
+)
+def test_a_bootstrap_tests_other_losses(loss, broken):
+    """Rotations of the plane: kept where they are a symmetry, refused where a part that they change is added."""
+    rng = np.random.default_rng(3)
+    X = rng.uniform(-1, 1, size=(150, 2))
+    score = 4 * ((X**2).sum(axis=1) - 0.6) + broken * X[:, 0]
+    if loss == "logistic":
+        y = np.where(rng.uniform(size=150) < 1 / (1 + np.exp(-score)), 1.0, -1.0)
+    else:
+        y = score + 0.3 * rng.standard_t(2, size=150)
+    given = {"loss": loss, "strength": 3e-3, "level": 0.05, "seed": 1}
+    fit = promote(Polynomials(2, degree=2), iso.Action(groups.SO(2)), X, y, bootstrap=39, **given)
+    assert fit.symmetries.dimension == (broken == 0)
+    assert fit.settings["bootstrap"] == 39
+    chances = [trial.p_value for trial in fit.trials]
+    # Each is a share of the draws.
+    assert min(chances) >= 1 / 40
+    theorem = promote(Polynomials(2, degree=2), iso.Action(groups.SO(2)), X, y, **given)
+    assert [t.statistic for t in theorem.trials] == pytest.approx([t.statistic for t in fit.trials])
+
+
+@pytest.mark.slow
+def test_a_bootstrap_holds_its_level_where_chi_squared_does_not():
+    """Few labels for their coefficients: over draws of true rotations the bootstrap refuses no more than its level."""
+    rng, refused, by_theorem, trials = np.random.default_rng(5), 0, 0, 20
+    for _ in range(trials):
+        X = rng.uniform(-1, 1, size=(60, 2))
+        score = 3 * ((X**2).sum(axis=1) - 0.6)
+        y = np.where(rng.uniform(size=60) < 1 / (1 + np.exp(-score)), 1.0, -1.0)
+        given = {"loss": "logistic", "strength": 1e-2, "level": 0.1}
+        space, action = Polynomials(2, degree=3), iso.Action(groups.SO(2))
+        refused += promote(space, action, X, y, bootstrap=39, **given).symmetries.dimension == 0
+        by_theorem += promote(space, action, X, y, **given).symmetries.dimension == 0
+    # Four standard deviations above the level.
+    assert refused <= 0.1 * trials + 4 * np.sqrt(0.09 * trials)
+    assert refused <= by_theorem

@@ -45,3 +45,15 @@ def test_the_subset_generates_everything(group, most):
 
 def test_an_abelian_algebra_keeps_all():
     assert generating_subset(LieAlgebra([np.diag([1.0, 0]), np.diag([0, 1.0])])) == [0, 1]
+
+
+@pytest.mark.parametrize("group", [groups.SO(6), groups.SE(4), groups.Poincare(), groups.Heisenberg(1)], ids=str)
+def test_positions_say_what_the_table_of_brackets_says(group):
+    """Where brackets are multiples of basis elements, against the same algebra without its matrices."""
+    bare = LieAlgebra.from_structure_constants(group.algebra.structure_constants)
+    assert generating_subset(group.algebra) == generating_subset(bare)
+
+
+def test_rotations_in_many_dimensions_need_one_less_than_there_are():
+    """435 rotations, of which the 29 of one axis with each other one generate all."""
+    assert generating_subset(groups.SO(30).algebra) == list(range(29))

@@ -10,12 +10,14 @@ import pytest
 import scipy.sparse
 
 from isotropy.errors import IsotropyError, IsotropyWarning
+from isotropy.numerics import admm
 from isotropy.numerics.certificate import certify
 from isotropy.numerics.convex import Family, minimise
 from isotropy.numerics.convex_jax import nuclear_least_squares
 from isotropy.numerics.interpolation import Interpolation
 from isotropy.numerics.losses import LeastSquares, Smooth
 from isotropy.numerics.matrix_map import MatrixMap
+from isotropy.numerics.newton import Newton
 from isotropy.numerics.prox import spectral_norm
 from isotropy.numerics.terms import Nuclear
 
@@ -309,3 +311,41 @@ def test_an_unfolded_map_has_the_entries_of_its_matrices(factor):
     dense = MatrixMap.dense(array, factor=factor).unfolded()
     assert sparse.shape[1] <= dense.shape[1] == 20
     np.testing.assert_allclose(sparse @ sparse.T, dense @ dense.T)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (4, 6)])
+@pytest.mark.parametrize("seed", range(3))
+def test_newton_finishes_where_no_singular_value_vanishes(shape, seed):
+    """Few data leave a minimum of full rank: it is found in a few Newton steps, and certified."""
+    rng = np.random.default_rng(seed)
+    operator = MatrixMap.dense(rng.normal(size=(*shape, 12)))
+    loss = Interpolation(rng.normal(size=(9, 12)), rng.normal(size=9))
+    answer = minimise(loss, operator, tolerance=1e-11)
+    singular = np.linalg.svd(operator(answer.coefficients), compute_uv=False)
+    assert singular.min() > 1e-3 * singular.max()
+    assert answer.iterations < 2 * admm.CHECK
+    # Where it is smooth, the norm's gradient has no part along the free directions.
+    left, _, right = np.linalg.svd(operator(answer.coefficients), full_matrices=False)
+    slope = loss.directions.T @ operator.adjoint(left @ right)
+    assert np.abs(slope).max() <= 1e-8 * np.linalg.norm(operator.gram(), 2)
+
+
+def test_newton_gives_back_where_the_minimum_loses_rank():
+    """Enough data bring a function of low rank back: Newton's method stops at once or is not tried."""
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(12, 6, 5))
+    truth = rng.normal(size=12)
+    low = np.linalg.svd(np.tensordot(truth, basis, 1))
+    basis[0] -= (np.tensordot(truth, basis, 1) - 2 * np.outer(low[0][:, 0], low[2][0])) / truth[0]
+    operator = MatrixMap.dense(basis.transpose(1, 2, 0))
+    design = rng.normal(size=(11, 12))
+    loss = Interpolation(design, design @ truth)
+    answer = minimise(loss, operator, tolerance=1e-8)
+    assert answer.converged
+    assert np.abs(answer.coefficients[:, 0] - truth).max() <= 1e-5 * np.abs(truth).max()
+    method = Newton(loss, [Nuclear(operator, 1.0)])
+    start = answer.coefficients + 0.1 * loss.directions
+    found = certify(loss, [Nuclear(operator, 1.0)], start, [np.zeros((6, 5))])
+    end = method.solve(start, found, tolerance=1e-12, floor=0.0)
+    assert end.certificate.gap <= found.gap
+    assert end.steps <= 15

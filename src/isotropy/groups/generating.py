@@ -7,7 +7,8 @@ import numpy as np
 from .algebra import LieAlgebra
 
 LARGEST = 128
-"""Algebras above this dimension are left as they are: their table of brackets alone would cost more than it saves."""
+"""Above this dimension only bases whose brackets are multiples of basis elements are searched, without the table of all
+brackets: it would cost more than it saves."""
 
 
 def generating_subset(algebra: LieAlgebra) -> list[int]:
@@ -18,7 +19,11 @@ def generating_subset(algebra: LieAlgebra) -> list[int]:
     ([0, 1], 5)
     """
     q = algebra.dimension
-    if not 1 < q <= LARGEST:
+    if q <= 1:
+        return list(range(q))
+    if (found := _by_positions(algebra)) is not None:
+        return found
+    if q > LARGEST:
         return list(range(q))
     constants = algebra.structure_constants
     chosen: list[int] = []
@@ -28,6 +33,52 @@ def generating_subset(algebra: LieAlgebra) -> list[int]:
         if _outside(unit[None], span):
             chosen.append(k)
             span = _closure(np.concatenate([span, unit[None]]), constants)
+    return chosen
+
+
+def _by_positions(algebra: LieAlgebra) -> list[int] | None:
+    """The same where every bracket that is met is a multiple of one basis element, as for rotations of planes.
+
+    What some elements generate is spanned by brackets of one of them with what was found before, so that only brackets
+    with the chosen ones are formed. None where the matrices are not orthogonal or a bracket is not such a multiple.
+    """
+    basis = algebra.matrices
+    if basis is None:
+        return None
+    q = len(basis)
+    flat = basis.reshape(q, -1)
+    gram = flat.conj() @ flat.T
+    sizes = np.abs(np.diag(gram))
+    tiny = np.sqrt(np.finfo(np.float64).eps)
+    if np.abs(gram - np.diag(np.diag(gram))).max() > tiny * sizes.min():
+        return None
+    chosen: list[int] = []
+    reached: dict[int, None] = {}
+
+    def brackets(element: int, others: list[int]) -> list[int] | None:
+        """Positions of the brackets of one element with others that are not zero."""
+        x, y = basis[element], basis[others]
+        found = np.abs((x @ y - y @ x).reshape(len(others), -1) @ flat.conj().T) / sizes
+        there = found > tiny * max(1.0, float(found.max(initial=0.0)))
+        if (there.sum(axis=1) > 1).any():
+            return None
+        return np.flatnonzero(there.any(axis=0)).tolist()
+
+    for k in range(q):
+        if k in reached:
+            continue
+        chosen.append(k)
+        if (fresh := brackets(k, list(reached)) if reached else []) is None:
+            return None
+        waiting = [k, *fresh]
+        while waiting:
+            position = waiting.pop()
+            if position in reached:
+                continue
+            reached[position] = None
+            if (fresh := brackets(position, chosen)) is None:
+                return None
+            waiting += fresh
     return chosen
 
 

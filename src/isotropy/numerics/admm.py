@@ -2,7 +2,8 @@
 
 Boyd et al., Distributed optimization and statistical learning via ADMM, 2011, §3 and §6.4, with over-relaxation,
 residual balancing, and Anderson acceleration once the rank has settled. Each map has its own copy of its image; the
-quadratic step is the loss's (`losses.Loss.prepare`).
+quadratic step is the loss's (`losses.Loss.prepare`). Where the minimum seems to have full rank, Newton's method
+finishes (`newton.Newton`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from . import prox
 from .anderson import Anderson
 from .certificate import Certificate, certify
 from .losses import Loss, Step
+from .newton import Newton
 from .terms import Term
 
 RELAXATION = 1.8
@@ -112,8 +114,9 @@ class Splitting:
             * (sum(t.weight * s * t.norm(v) for t, s, v in zip(terms, sizes, images, strict=True)) + abs(loss.lower))
         )
         best: tuple[Certificate, np.ndarray] | None = None
-        converged, balance, since, count = False, BALANCE, 0, 0
+        converged, balance, since, count, extra = False, BALANCE, 0, 0, 0
         anderson, settled, before, last = Anderson(), 0, [0], np.zeros(0)
+        newton = Newton(loss, list(terms))
         for count in range(1, max(iterations, 1) + 1):
             earlier, points = copies, []
             for v, x, u in zip(images, copies, multipliers, strict=True):
@@ -148,7 +151,16 @@ class Splitting:
                     best = (found, w)
                     converged = True
                     break
-            ranks = [s.rank for s in shrink if isinstance(s, prox.SingularShrinkage)]
+                if newton.worth is not None and newton.worth <= count < iterations and newton.full(_ranks(shrink)[0]):
+                    end = newton.solve(w, found, tolerance=tolerance, floor=floor, enough=enough)
+                    extra += end.steps
+                    if end.certificate.gap < best[0].gap or end.converged:
+                        best, converged = (end.certificate, end.coefficients), end.converged
+                    if converged:
+                        w = end.coefficients
+                        break
+                    newton.worth = 4 * count
+            ranks = _ranks(shrink)
             settled = settled + 1 if ranks == before else 0
             before = ranks
             since += 1
@@ -173,13 +185,17 @@ class Splitting:
                 balance = BALANCE * (1 + count // 500)
         assert best is not None
         state = State(w, tuple(copies), tuple(multipliers), weight / rho)
-        return Outcome(best[1], best[0], count, converged, state)
+        return Outcome(best[1], best[0], count + extra, converged, state)
 
 
 def _square(parts: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None) -> float:
     """The sum of squares of the parts, or of how far they are from others."""
     differences = parts if others is None else [x - y for x, y in zip(parts, others, strict=True)]
     return sum(float(np.vdot(d, d)) for d in differences)
+
+
+def _ranks(maps: Sequence[object]) -> list[int]:
+    return [shrink.rank for shrink in maps if isinstance(shrink, prox.SingularShrinkage)]
 
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:

@@ -17,6 +17,9 @@ from jaxtyping import Float
 TENSOR_SIZE = 20_000_000
 """Entries of the table of products of generators that may be kept (160 MB)."""
 
+SMALL_TABLE, SLOWER = 130_000, 8
+"""Entries of a table that a cache holds (1 MB), and how many products of matrices cost one entry of a larger one."""
+
 STEPS = 40
 """L-BFGS steps at one weight of the penalty; the next weight starts from there."""
 
@@ -61,7 +64,8 @@ class SubspaceFit:
         """The matrix P with ``w^T P w = |A(w) V|^2``."""
         k, q, f = self.operator.shape
         # The table is one long sum over memory; the images are products of matrices.
-        if (q * f) ** 2 <= subspace.shape[1] * k * f * (q + f) and self._table is not None:
+        table = (q * f) ** 2 * (SLOWER if (q * f) ** 2 > SMALL_TABLE else 1)
+        if table <= subspace.shape[1] * k * f * (q + f) and self._table is not None:
             return ((subspace @ subspace.T).ravel() @ self._table).reshape(f, f)
         image = (subspace.T @ self._unfolded).reshape(-1, f)
         return image.T @ image

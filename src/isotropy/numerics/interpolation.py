@@ -61,8 +61,13 @@ class Interpolation:
 
     def tangent(self, vector: np.ndarray) -> np.ndarray:
         """The part of ``vector`` (f, c) along the directions that the constraint leaves free."""
-        free = self._orthogonal[:, self.size :]
+        free = self.directions
         return free @ (free.T @ vector)
+
+    @property
+    def directions(self) -> np.ndarray:
+        """Orthonormal columns that span what the constraint leaves free, (f, f - n)."""
+        return self._orthogonal[:, self.size :]
 
     def curvature(self) -> float:
         """One: a constraint has no scale of its own."""

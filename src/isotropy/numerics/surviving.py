@@ -133,18 +133,25 @@ class Question:
         rise = float(((self.targets - inside @ solution) ** 2).sum()) - self.residual
         return basis @ solution, rise / self.variance, self.rank - int(rank)
 
-    def compare(self, basis: np.ndarray, dimension: int) -> tuple[Trial, np.ndarray]:
-        """The refit by ``basis`` against the unconstrained one."""
+    def compare(
+        self, basis: np.ndarray, dimension: int, subspace: np.ndarray | None = None
+    ) -> tuple[Trial, np.ndarray]:
+        """The refit by ``basis`` against the unconstrained one; ``subspace`` (q, s) is what leaves it unchanged."""
         q = self.fit.generators
         coefficients, rise, lost = self._refit(basis)
         # The subspace was fitted too, which gives the refit that many more numbers to choose.
         extra = max(lost * self.outputs - dimension * (q - dimension), 1)
         statistic = max(rise, 0.0) / extra
+        p_value = self._chance(max(rise, 0.0), extra, coefficients, basis, subspace)
+        return Trial(dimension, basis.shape[1], statistic, p_value), coefficients
+
+    def _chance(
+        self, rise: float, extra: int, coefficients: np.ndarray, basis: np.ndarray, subspace: np.ndarray | None
+    ) -> float:
+        """How likely so large a rise is where ``coefficients`` are the truth."""
         if self.known:
-            p_value = scipy.stats.chi2.sf(statistic * extra, extra)
-        else:
-            p_value = scipy.stats.f.sf(statistic, extra, self.degrees)
-        return Trial(dimension, basis.shape[1], statistic, float(p_value)), coefficients
+            return float(scipy.stats.chi2.sf(rise, extra))
+        return float(scipy.stats.f.sf(rise / extra, extra, self.degrees))
 
     def ask(self, start: np.ndarray, level: float) -> tuple[list[Trial], Survival | None]:
         """May as many generators as ``start`` (q, s) has columns be symmetries? The answer is yes with a `Survival`."""
@@ -158,7 +165,7 @@ class Question:
             settled, basis, left = fit.settle(subspace, int(position) + 1)
             if left > np.sqrt(np.finfo(float).eps):
                 continue
-            trial, coefficients = self.compare(basis, dimension)
+            trial, coefficients = self.compare(basis, dimension, settled)
             trials.append(trial)
             if trial.p_value > level:
                 noise = float(np.sqrt(self.variance))

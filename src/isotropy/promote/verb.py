@@ -18,6 +18,7 @@ from ..errors import IsotropyError, IsotropyWarning
 from ..geometry.action import Action
 from ..geometry.sample import Samples
 from ..geometry.space import Space
+from ..numerics.bootstrap import BootstrapQuestion
 from ..numerics.convex import ITERATIONS, TOLERANCE, Family, Solution
 from ..numerics.decide import CLEAR, numerical_floor
 from ..numerics.grassmann import SubspaceFit
@@ -27,6 +28,7 @@ from ..numerics.path import Path, cross_validate, deal
 from ..numerics.surviving import LikelihoodQuestion, Question, spare
 from ..numerics.terms import checked_weight
 from ..results.fit import Fit
+from .draws import check_resamples, redrawn
 from .problem import Problem, build
 from .verdict import Verdict, from_data, from_spectrum, undecided
 
@@ -61,6 +63,7 @@ def promote(
     samples: Samples | None = None,
     level: float = LEVEL,
     noise: float | None = None,
+    bootstrap: int = 0,
     refit: bool = True,
     strengths: Any = None,
     folds: int = 5,
@@ -84,9 +87,12 @@ def promote(
     of X where it is short, for other spaces.
 
     Then dimensions of surviving subalgebras are tested at ``level``, the chance to refuse a true symmetry: against the
-    scatter of the unconstrained fit, or against ``noise``, the standard deviation of Y, where it is known. With
-    ``refit`` the model reported is the plain fit inside what survives. A space too small for the truth makes
-    everything look symmetric: the test compares fits within ``space`` and cannot see what lies outside it.
+    scatter of the unconstrained fit, or against ``noise``, the standard deviation of Y, where it is known. Losses other
+    than squares are tested by a likelihood ratio, with chi squared as its limit; with ``bootstrap=199`` against so many
+    sets of values drawn as if the refit were true: labels by their chances, other values by residuals of the
+    unconstrained fit, which must be alike at all points. With ``refit`` the model reported is the plain fit inside what
+    survives. A space too small for the truth makes everything look symmetric: the test compares fits within ``space``
+    and cannot see what lies outside it.
 
     Returns a `Fit`. Raises `IsotropyError` for shapes that do not fit, a negative or NaN strength, data that no
     function of the space meets (``exact``), and candidates that move no function of the space or no row of X. Warns
@@ -114,6 +120,7 @@ def promote(
         discrete = checked_weight(discrete, "discrete")
     if noise is not None and checked_weight(noise, "noise") == 0:
         raise IsotropyError("`noise` must be positive: for data without noise use `exact=True`.")
+    check_resamples(bootstrap, level, plain=loss != "squares" and weights is None)
     problem = build(space, action, points, targets.shape[1], samples)
     _refuse_blind(problem, action)
     design, rows = problem.design(points), problem.rows(targets)
@@ -148,7 +155,7 @@ def promote(
             stacklevel=2,
         )
     verdict, w, kept = _decide(
-        problem, action, make, design, rows, weights, solution, exact, level, noise, refit
+        problem, action, make, design, rows, weights, solution, exact, level, noise, refit, (bootstrap, seed)
     )  # fmt: skip
     shape = (space.dimension,) if single else (space.dimension, *np.shape(Y)[1:])
     return Fit(
@@ -164,7 +171,14 @@ def promote(
         iterations=solution.iterations,
         converged=solution.converged,
         trials=verdict.trials,
-        settings={"level": level, "folds": folds, "seed": seed, "exact": exact, "sparsity": sparsity},
+        settings={
+            "level": level,
+            "folds": folds,
+            "seed": seed,
+            "exact": exact,
+            "sparsity": sparsity,
+            "bootstrap": bootstrap,
+        },
     )
 
 
@@ -253,6 +267,7 @@ def _decide(
     level: float,
     noise: float | None,
     refit: bool,
+    draws: tuple[int, int],
 ) -> tuple[Verdict, np.ndarray, tuple[bool, ...]]:
     """The verdict, the coefficients to report, and which discrete candidates survive."""
     w = solution.coefficients
@@ -277,7 +292,7 @@ def _decide(
     made = _of(make, design, rows, weights)
     if isinstance(made, LeastSquares) and noise is None and not spare(design, rows, weights):
         return undecided(problem, action, w), w, (False,) * len(problem.components)
-    question, flat = _question(problem, made, rows, weights, noise)
+    question, flat = _question(problem, made, rows, weights, noise, make, design, draws)
     proposed = w.reshape(-1, 1) if flat else w
     verdict = from_data(problem, action, question, proposed, level=level)
     inside = verdict.coefficients if verdict.coefficients is not None else None
@@ -304,8 +319,12 @@ def _question(
     rows: np.ndarray,
     weights: np.ndarray | None,
     noise: float | None,
+    make: Callable[..., Loss],
+    design: np.ndarray,
+    draws: tuple[int, int],
 ) -> tuple[Question, bool]:
     """The question for this loss, and whether its coefficients are one flat column."""
+    resamples, seed = draws
     count = len(rows) if weights is None else float(weights.sum())
     operator = problem.seen
     if isinstance(made, LeastSquares):
@@ -317,7 +336,11 @@ def _question(
     outputs = made.shape[1]
     k, q, f = operator.shape
     wide = np.einsum("kqf,co->kcqfo", operator, np.eye(outputs)).reshape(k * outputs, q, f * outputs)
-    return LikelihoodQuestion(made.flatten(), wide, count=count), True
+    flat = made.flatten()
+    if not resamples:
+        return LikelihoodQuestion(flat, wide, count=count), True
+    redraw = redrawn(make, design, rows, made.minimise(), labels=make is LOSSES["logistic"])
+    return BootstrapQuestion(flat, wide, count=count, redraw=redraw, resamples=resamples, seed=seed), True
 
 
 def _components(
