@@ -118,6 +118,39 @@ def shallow_water(
     return rk4(rate, state, step, count)
 
 
+def darcy(conductivity: Array, *, source: Any = 1.0, length: float = 2.0) -> Array:
+    """The pressure p of -div(conductivity grad p) = source on a square of n x n points, p = 0 at the edge.
+
+    Finite volumes: the conductivity between two points is their harmonic mean, and what flows out of one point flows
+    into another. The linear equations are solved densely, which is quick up to some thirty points a side.
+    """
+    n = conductivity.shape[0]
+    inside = n - 2
+    sides = [(conductivity[1:, 1:-1], conductivity[:-1, 1:-1]), (conductivity[1:-1, 1:], conductivity[1:-1, :-1])]
+    east, north = (2 * a * b / (a + b) for a, b in sides)
+    index = np.arange(inside**2).reshape(inside, inside)
+    matrix = jnp.zeros((inside**2, inside**2), conductivity.dtype)
+    through = east[:-1] + east[1:] + north[:, :-1] + north[:, 1:]
+    matrix = matrix.at[index.ravel(), index.ravel()].set(through.ravel())
+    for first, second, flow in ((index[:-1], index[1:], east[1:-1]), (index[:, :-1], index[:, 1:], north[:, 1:-1])):
+        matrix = matrix.at[first.ravel(), second.ravel()].set(-flow.ravel())
+        matrix = matrix.at[second.ravel(), first.ravel()].set(-flow.ravel())
+    spacing = length / (n - 1)
+    load = jnp.broadcast_to(jnp.asarray(source, conductivity.dtype), (n, n))[1:-1, 1:-1] * spacing**2
+    return jnp.pad(jnp.linalg.solve(matrix, load.ravel()).reshape(inside, inside), 1)
+
+
+def sphere_diffusion(u: Array, *, sphere: Any, step: float, conductivity: Any = 1.0, count: int = 20) -> Array:
+    """One step of u_t = div(conductivity grad u) on a sphere of harmonics, by Runge-Kutta; ``u`` as `sphere.shape`."""
+    flow = jnp.asarray(conductivity, u.dtype)
+
+    def rate(v: Array) -> Array:
+        slope = sphere.gradient(v[..., None])[..., 0, :]
+        return jnp.trace(sphere.gradient(slope * (flow[..., None] if flow.ndim else flow)), axis1=-2, axis2=-1)
+
+    return rk4(rate, u, step, count)
+
+
 def bumps(
     points: np.ndarray, shape: tuple[int, ...], *, seed: int, width: float, spread: float, number: int = 4
 ) -> Any:

@@ -85,7 +85,7 @@ def find(
     elif isinstance(view, Tangency):
         trial = _Set(view.cloud, tolerance)
     else:
-        trial = partial(_brought, view, tolerance)
+        trial = partial(view.element, tolerance=tolerance, level=level)
     records = []
     for component in candidates:
         matrix = _homogeneous(component, action.base_dimension, whole=bool(action.time))
@@ -152,13 +152,6 @@ def _generated(matrices: Sequence[np.ndarray]) -> set[bytes]:
 
 def _key(matrix: np.ndarray) -> bytes:
     return np.round(matrix).astype(np.int8).tobytes()
-
-
-def _brought(view: View, tolerance: float, component: Component) -> dict[str, Any]:
-    """The answer of an action that brings its own operator."""
-    defect, floor, noise = view.trial(component)
-    kept = None if defect is None else vanishes(defect, floor=floor, noise=noise, tolerance=tolerance)
-    return {"defect": defect, "kept": kept}
 
 
 class _Section:

@@ -81,7 +81,8 @@ def discover(
         view = action.look(model, samples)
         if isinstance(model, Trained):
             found = _judged(view, tolerance=tolerance, level=level)
-            return _with_components(found, view, components, objection=view.objection)
+            options = {"objection": view.objection, "tolerance": tolerance, "level": level}
+            return _with_components(found, view, components, **options)
         return _from_view(view, components, tolerance)
     if not isinstance(action, Action):
         raise IsotropyError(
@@ -195,7 +196,7 @@ def _from_view(view: View, components: Any, tolerance: float) -> Discovery:
     spectrum = view.spectrum()
     objection = view.objection(spectrum, tolerance=tolerance)
     found = _from_refits(view, spectrum, view.refits(), objection, view.remarks, tolerance=tolerance)
-    return _with_components(found, view, components)
+    return _with_components(found, view, components, tolerance=tolerance)
 
 
 def _from_cloud(cloud: Cloud, action: Action, components: Any, group: Group | None) -> Discovery:

@@ -157,10 +157,7 @@ class FieldPart:
         def at(u: Array) -> Array:
             tangent = lie_derivative(u, direction)
             value, along = jax.jvp(model, (u,), (tangent,))
-            fixed = lie_derivative(value, direction, after=True)
-            if self.action.increment:
-                along, fixed = along - tangent, fixed - lie_derivative(u, direction, after=True)
-            return along - fixed
+            return along - lie_derivative(value, direction, after=True)
 
         return self._weighted(jax.vmap(at)(inputs), weights)
 

@@ -1,6 +1,7 @@
 """Fields on grids: groups acting on them, and the symmetries of operators between them."""
 
 from .action import FieldAction
+from .fitted import FittedOperator
 from .generators import (
     Generator,
     amplitude,
@@ -19,6 +20,7 @@ from .sphere import Sphere
 __all__ = [
     "Box",
     "FieldAction",
+    "FittedOperator",
     "Generator",
     "Grid",
     "KernelBasis",

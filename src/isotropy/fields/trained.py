@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import stats
 
 from .. import validate
 from ..errors import IsotropyError
@@ -124,14 +125,26 @@ class TrainedFields:
         t = len(self.seen)
         return dense(self.rows.reshape(-1, t) / np.sqrt(len(self.rows)))
 
-    # What `components.find` reads.
-    def trial(self, component: Component) -> tuple[float | None, float, float | None]:
-        """The relative defect of one element, or None where it makes fields that the operator was not trained on."""
+    def element(self, component: Component, *, tolerance: float, level: float) -> dict[str, Any]:
+        """The entries of an `Element`: kept where its mean defect over such fields is bounded below ``tolerance``.
+
+        Neither kept nor refused where it makes fields that the operator was not trained on.
+        """
         fields = self.view.fields
         moved = np.stack([fields.move(u, component) for u in self.view.inputs])
         if self.typical.like(moved).mean() < MOST:
-            return None, 0.0, None
-        return self.view.trial(component)
+            return {"defect": None, "kept": None, "reason": "makes fields that the model was not trained on"}
+        sizes, squares, _, lost = self.view.changes(component)
+        size = sizes.mean()
+        if size == 0:
+            return {"defect": 0.0, "kept": True}
+        mean, count = squares.mean() / size, len(squares)
+        away = stats.t.ppf(1 - level / 2, count - 1) * squares.std(ddof=1) / np.sqrt(count) / size
+        upper = max(float(np.sqrt(mean + away)) + lost, self.floor)
+        lower = float(np.sqrt(max(mean - away, 0.0))) - lost
+        kept = True if upper <= tolerance else False if lower > tolerance else None
+        reason = f"between {max(lower, 0.0):.1e} and {upper:.1e} over such fields, with a confidence of {1 - level:.0%}"
+        return {"defect": float(np.sqrt(mean)), "kept": kept, "bound": upper, "reason": reason}
 
 
 def _mostly(strange: int, count: int) -> bool:

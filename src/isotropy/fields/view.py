@@ -24,8 +24,9 @@ from ..geometry.action import Action
 from ..geometry.component import Component
 from ..geometry.sample import Samples
 from ..geometry.section import TRACING
-from ..numerics.decide import CONSISTENT, numerical_floor
+from ..numerics.decide import CONSISTENT, numerical_floor, vanishes
 from ..numerics.spectrum import Spectrum, dense
+from .fitted import FittedOperator
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -114,12 +115,26 @@ class FieldView:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was looked at, and what the discretisation's part was estimated from."""
+        if isinstance(self.operator, FittedOperator):
+            fitted = self.operator
+            return (
+                f"operator: {len(fitted.refits)} fits to independent pairs of fields on {self.fields.grid}, relative "
+                f"error {fitted.relative_error:.1e} at pairs left out, looked at on {len(self.inputs)} fields",
+            )
         how = "a rougher derivative" + (" and a coarser grid" if callable(self.fields.coarse) else "")
         change = " in what the operator changes" if self.fields.increment else ""
         return (f"operator: {len(self.inputs)} fields on {self.fields.grid}; defects{change} compared with {how}",)
 
     def objection(self, spectrum: Spectrum, *, tolerance: float) -> str:
-        """Why no count may be claimed: defects that only the operator's own discretisation could explain away."""
+        """Why no count may be claimed: a fit that explains too little, or the operator's own discretisation."""
+        if isinstance(self.operator, FittedOperator):
+            error = self.operator.relative_error
+            if error <= tolerance:
+                return ""
+            return (
+                f"the fit leaves {error:.1%} of what the operator does unexplained at pairs left out, more than the "
+                f"{tolerance:.0%} allowed: take more pairs, or a better model"
+            )
         noise = np.max([np.linalg.norm(change @ spectrum.vectors.T, axis=0) for _, change in self.refits()], axis=0)
         small = (spectrum.values > CONSISTENT * np.maximum(self.floors(spectrum), noise)) & (
             spectrum.values < tolerance
@@ -145,25 +160,42 @@ class FieldView:
         """For each other discretisation the spectrum, and the change of the rows as an error."""
         return [(dense(rows @ self.seen.T), change @ self.seen.T) for rows, change in self.others]
 
-    def trial(self, component: Component) -> tuple[float, float, float]:
-        """The relative defect N(K_g u) - K_g N(u) of one element, its floor, and the error of interpolating."""
+    def element(self, component: Component, *, tolerance: float, level: float) -> dict[str, Any]:
+        """The entries of an `Element`: its relative defect N(K_g u) - K_g N(u), and whether that is zero.
+
+        The error of the defect is that of interpolating there and back, or how far other estimates move it.
+        """
+        sizes, squares, spread, lost = self.changes(component)
+        size = sizes.mean()
+        if size == 0:
+            return {"defect": 0.0, "kept": True}
+        count = int(np.sum(self.fields.grid.shape)) * self.fields.grid.dimension
+        # Interpolation that gives a field back to rounding has no error of its own.
+        floor = numerical_floor(self.dtype, count, 1.0)
+        noise = max(lost, floor, float(np.sqrt(spread / size)))
+        defect = float(np.sqrt(squares.mean() / size))
+        return {"defect": defect, "kept": vanishes(defect, floor=floor, noise=noise, tolerance=tolerance)}
+
+    def changes(self, component: Component) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """For each field the squares of the terms and of the defect of one element; their squared error; what is lost.
+
+        The last is the share of the fields that interpolating there and back loses.
+        """
         fields, run = self.fields, _runner(self.operator, self.dtype)
-        defect = size = lost = total = 0.0
+        fits = self.operator.refits if isinstance(self.operator, FittedOperator) else ()
+        again = [_runner(fit, self.dtype) for fit in fits]
+        sizes, squares, spread, lost = [], [], [], 0.0
         for u in self.inputs:
             moved, value = fields.move(u, component), run(u)
             there, back = run(moved), fields.move(value, component, after=True)
             end = moved if fields.increment else 0.0
-            defect += float(np.sum((there - back) ** 2))
-            size += float(np.sum((back - end) ** 2) + np.sum((there - end) ** 2)) / 2
+            squares.append(np.sum((there - back) ** 2))
+            sizes.append((np.sum((back - end) ** 2) + np.sum((there - end) ** 2)) / 2)
+            others = [other(moved) - fields.move(other(u), component, after=True) - (there - back) for other in again]
+            spread.append(np.mean([np.sum(change**2) for change in others]) if others else 0.0)
             lost += float(np.sum((_there_and_back(fields.grid, u, component) - u) ** 2))
-            total += float(np.sum(u**2))
-        if size == 0:
-            return 0.0, 0.0, 0.0
-        count = int(np.sum(fields.grid.shape)) * fields.grid.dimension
-        floor = numerical_floor(self.dtype, count, 1.0)
-        # Interpolation that gives a field back to rounding has no error of its own.
-        error = float(np.sqrt(lost / total)) if total else 0.0
-        return float(np.sqrt(defect / size)), floor, max(error, floor)
+        total = float(np.sum(self.inputs**2))
+        return np.array(sizes), np.array(squares), float(np.mean(spread)), np.sqrt(lost / total) if total else 0.0
 
 
 def unit_directions(terms: Float[np.ndarray, "rows q"], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,7 +222,7 @@ def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarr
 
 
 def _runner(operator: Any, dtype: np.dtype) -> Any:
-    compiled = jax.jit(operator)
+    compiled = jax.jit(lambda u: operator(u))  # Modules with arrays have no hash.
 
     def run(u: np.ndarray) -> np.ndarray:
         with jax.enable_x64(True):
@@ -213,12 +245,10 @@ def _terms(
         tangent = fields.lie(u, xi, rough=rough)
         value, along = jax.jvp(operator, (u,), (tangent,))
         fixed = fields.lie(value, xi, after=True, rough=rough)
-        if fields.increment:
-            return value, along, fixed, tangent, fields.lie(u, xi, after=True, rough=rough)
-        return value, along, fixed
+        return value, along, fixed, tangent
 
     moved, fixed, dtype = [], [], inputs.dtype
-    squares = np.zeros((4, fields.dimension))
+    squares = np.zeros((3, fields.dimension))
     with jax.enable_x64(True):
         for k, u in enumerate(inputs):
             columns = []
@@ -228,6 +258,8 @@ def _terms(
                 except TRACING as reason:
                     raise _refusal(fields, u, reason) from reason
                 dtype = np.dtype(value.dtype) if np.finfo(value.dtype).eps > np.finfo(dtype).eps else dtype
+                # The motion of the input is taken off both sides, however outputs move: what is left is the change.
+                terms = terms if fields.increment else terms[:2]
                 rows = [np.asarray(term, np.float64).reshape(len(weights), -1) for term in terms]
                 if not all(np.isfinite(part).all() for part in rows):
                     raise IsotropyError(
@@ -235,7 +267,7 @@ def _terms(
                     )
                 rows = [(part * np.sqrt(weights)[:, None]).ravel() for part in rows]
                 squares[: len(rows), q] += [part @ part for part in rows]
-                columns.append([rows[0] - rows[2], rows[1] - rows[3]] if fields.increment else rows)
+                columns.append([rows[0] - rows[2], rows[1] - rows[2]] if fields.increment else rows)
             moved.append(np.stack([column[0] for column in columns], axis=1))
             fixed.append(np.stack([column[1] for column in columns], axis=1))
     return np.stack(moved), np.stack(fixed), np.sqrt(squares).sum(axis=0), dtype

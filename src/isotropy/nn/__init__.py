@@ -1,6 +1,7 @@
 """Equivariant layers and networks for any group, as Equinox modules."""
 
 from .convolution import Convolution
+from .fit import fit_operator
 from .gate import Gated, Norm, Squash
 from .heads import Equivariant, Invariant
 from .integral import Integral
@@ -36,5 +37,6 @@ __all__ = [
     "Spectral",
     "SpectralBlock",
     "Squash",
+    "fit_operator",
     "symmetrise",
 ]

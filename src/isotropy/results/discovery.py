@@ -57,7 +57,7 @@ class Element:
     def __str__(self) -> str:
         if self.kept:
             return f"kept: {self.text}" + ("" if self.bound is None else f" (defect of at most {self.bound:.1e})")
-        size = "no value at the points moved" if self.defect is None else f"defect {self.defect:.1e}"
+        size = (self.reason or "no value at the points moved") if self.defect is None else f"defect {self.defect:.1e}"
         if self.kept is None and self.bound is not None and np.isfinite(self.bound):
             size += f", and up to {self.bound:.1e}"
         return f"{'cannot tell' if self.kept is None else 'broken'}: {self.text} ({size})"

@@ -1,0 +1,138 @@
+"""Pairs of fields: the symmetries of what made them, from operators fitted to two halves."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import isotropy as iso
+from isotropy import fields, nn
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "fields"))
+import equations
+
+BOX = 2 * np.pi
+GRID = fields.Periodic((16, 16), lengths=BOX)
+LINE = fields.Periodic(16, lengths=BOX)
+MOTIONS = [fields.translation(0, dimension=2), fields.translation(1, dimension=2), fields.amplitude(dimension=2)]
+ACTION = fields.FieldAction(GRID, MOTIONS, increment=True)
+BLUR = partial(equations.heat, step=0.2, lengths=BOX)
+SINE = jnp.asarray(np.sin(GRID.points[:, 0]).reshape(GRID.shape))
+
+
+def waves(count, seed, shape=(16, 16)):
+    """Smooth random fields of size one that are alike everywhere on the torus."""
+    rng = np.random.default_rng(seed)
+    k = sum(np.meshgrid(*[np.fft.fftfreq(n, 1 / n) ** 2 for n in shape], indexing="ij"))
+    axes = tuple(range(1, len(shape) + 1))
+    u = np.real(np.fft.ifftn(np.fft.fftn(rng.normal(size=(count, *shape)), axes=axes) * np.exp(-0.2 * k), axes=axes))
+    return (u / u.std()).astype(np.float32)
+
+
+def wind(u):
+    """A source that depends on x breaks one translation, and u^2 the change of amplitude."""
+    return BLUR(u) + (0.3 * SINE * u).astype(u.dtype) + 0.1 * u**2
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    u = waves(128, 0)
+    return {name: nn.fit_operator(u, np.asarray(jax.vmap(op)(u)), GRID, steps=600, batch_size=16) for name, op in
+            {"heat": BLUR, "wind": wind}.items()}  # fmt: skip
+
+
+def test_pairs_of_heat_show_its_symmetries(fitted):
+    found = iso.discover(fitted["heat"], ACTION)
+    assert (found.name, found.dimension, found.decision.verdict) == ("R^3", 3, "supported")
+    assert fitted["heat"].relative_error < 0.01
+    assert "fits to independent pairs" in str(found)
+
+
+def test_pairs_of_a_source_that_depends_on_x_keep_one_translation(fitted):
+    mirrors = [(np.diag([-1.0, 1.0]), np.eye(1)), (np.diag([1.0, -1.0]), np.eye(1))]
+    found = iso.discover(fitted["wind"], ACTION, components=mirrors)
+    assert (found.dimension, found.generator_text) == (1, ("∂y",))
+    assert found.decision.verdict == "supported"
+    assert found.components[0].kept is False
+    assert found.components[1].kept is not False
+
+
+def test_burgers_shows_its_boost_in_pairs():
+    u = waves(256, 1, (16,))
+    # Boosts are learnt where the flow comes with many mean velocities.
+    u = u + np.random.default_rng(2).normal(scale=0.5, size=(256, 1)).astype(np.float32)
+    v = np.asarray(jax.vmap(partial(equations.burgers, step=0.1, viscosity=0.3, lengths=BOX, count=10))(u))
+    candidates = [fields.translation(0, dimension=1), fields.galilean_boost(0, 0, step=0.1, dimension=1)]
+    candidates += [fields.amplitude(dimension=1)]
+    fit = nn.fit_operator(u, v, LINE, steps=1500, batch_size=16)
+    found = iso.discover(fit, fields.FieldAction(LINE, candidates, increment=True))
+    assert (found.dimension, set(found.generator_text)) == (2, {"∂x", "∂u"})
+
+
+def test_a_poor_fit_claims_nothing():
+    u = waves(32, 0)
+    v = np.asarray(jax.vmap(wind)(u)) + 0.3 * np.random.default_rng(1).normal(size=u.shape).astype(np.float32)
+    fit = nn.fit_operator(u, v, GRID, steps=60)
+    found = iso.discover(fit, ACTION)
+    assert found.decision.verdict == "cannot tell" or found.dimension == 0
+    assert fit.relative_error > 0.05
+    assert nn.fit_operator(u, v, GRID, steps=60, noise=0.3).relative_error < fit.relative_error
+
+
+class Pointwise(eqx.Module):
+    """Something of one's own, on any grid, for two channels in and one out."""
+
+    weight: jax.Array
+
+    def __init__(self, key):
+        self.weight = 0.1 * jax.random.normal(key, (2, 1))
+
+    def __call__(self, u):
+        return u @ self.weight.astype(u.dtype)
+
+
+def test_a_model_of_ones_own_on_any_grid():
+    box = fields.Box((9, 9))
+    rng = np.random.default_rng(0)
+    u = np.stack([np.cos(2 * box.points @ rng.normal(size=(2, 2)) + rng.normal(size=2)) for _ in range(24)])
+    u = u.reshape(24, 9, 9, 2)
+    fit = nn.fit_operator(u, u @ [[1.0], [2.0]], box, model=Pointwise, rate=0.03)
+    assert fit.relative_error < 1e-2
+    action = iso.Action(iso.groups.T(2).point, 2 * iso.groups.T(2).scalar)
+    found = iso.discover(fit, fields.FieldAction(box, action, after=iso.Action(iso.groups.T(2))))
+    assert (found.dimension, found.decision.verdict) == (2, "supported")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"U": np.ones((20, 8, 8))}, "shape"),
+        ({"V": waves(19, 1)}, "pairs of fields"),
+        ({"U": waves(8, 0), "V": waves(8, 1)}, "too few"),
+        ({"U": np.full((20, 16, 16), np.nan)}, "NaN"),
+        ({"V": waves(20, 0)}, "equal to their inputs"),
+        ({"steps": 0}, "steps"),
+        ({"rate": float("nan")}, "rate"),
+        ({"noise": -1.0}, "noise"),
+        ({"grid": fields.Box((16, 16))}, "no operator by default"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(change, message):
+    given = {"U": waves(20, 0), "V": waves(20, 1), "grid": GRID, **change}
+    with pytest.raises(iso.IsotropyError, match=message):
+        nn.fit_operator(**given)
+
+
+def test_fits_of_ones_own_are_checked():
+    one = lambda u: u  # noqa: E731
+    with pytest.raises(iso.IsotropyError, match="two or more"):
+        fields.FittedOperator([one], waves(4, 0), relative_error=0.1)
+    with pytest.raises(iso.IsotropyError, match="at least 0"):
+        fields.FittedOperator([one, one], waves(4, 0), relative_error=-1.0)
