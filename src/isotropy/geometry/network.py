@@ -216,8 +216,8 @@ def draws(
 
 
 def train(
-    inside: Float[np.ndarray, "p k"],
-    outside: Float[np.ndarray, "p n"],
+    inside: Float[Array | np.ndarray, "p k"],
+    outside: Float[Array | np.ndarray, "p n"],
     drawn: Int[np.ndarray, "s b"],
     others: Int[np.ndarray, " o"],
     arrays: Any,

@@ -289,7 +289,7 @@ def _factor(features: np.ndarray) -> Factors | None:
             factor = np.linalg.cholesky(gram).T
         except np.linalg.LinAlgError:
             return None
-        frame = sla.solve_triangular(factor, frame.T, trans="T", overwrite_b=True).T
+        frame = sla.solve_triangular(factor, frame.T, trans=1, overwrite_b=True).T
         triangle = factor @ triangle
     # The second pass makes up for the rounding of the first as long as that left little.
     return (scale, frame, triangle) if np.abs(gram - np.eye(f)).max() <= UPRIGHT else None
