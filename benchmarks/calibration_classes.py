@@ -33,7 +33,7 @@ from scipy import stats
 
 import isotropy as iso
 from isotropy import groups
-from isotropy.geometry.network import Ensemble, Entrance, Network, half_samples, train_one
+from isotropy.geometry.network import Ensemble, Entrance, Network, blueprint, draws, half_samples, start, train
 from isotropy.geometry.regression import radial_spaces, undersmoothed
 from isotropy.geometry.restricted import Hull
 from isotropy.normalised import Normalised
@@ -134,7 +134,7 @@ def problem(setting: Any, kind: str, seed: list[int], trials: int) -> tuple[np.n
 def radial(setting: Any, seed: list[int]) -> list[int]:
     """One batch of trials with radial functions: trials, false, found."""
     X, Y, function = problem(setting, "radial", seed, BATCH["radial"])
-    spaces = radial_spaces(X, Hull(np.eye(2), np.zeros(2)))
+    spaces = list(radial_spaces(X, Hull(np.eye(2), np.zeros(2))))
     designs, errors = [], []
     for space in spaces:
         values = space.values(X)
@@ -184,51 +184,32 @@ def batch_of_fits(space: Any, design: Any, X: np.ndarray, Y: np.ndarray) -> Fits
     return Fits.of(operator, parameters @ axes * roots, roots[:, None] * (axes.T @ back), variances, dof)
 
 
-@jax.jit
-def train(inside: Any, outside: Any, halves: Any, others: Any, keys: Any) -> Any:
-    """Networks for all trials (t, ...) and halves (k, ...), one after the other in one compiled loop."""
-
-    def member(pair: Any) -> Any:
-        trial, half = pair
-        return train_one(
-            inside, outside[trial], halves[half], others[half], keys[trial, half],
-            width=WIDTH, steps=STEPS, batch=BATCH_OF_STEPS, checks=CHECKS,
-        )  # fmt: skip
-
-    trials, halves_count = len(outside), len(halves)
-    pairs = jnp.repeat(jnp.arange(trials), halves_count), jnp.tile(jnp.arange(halves_count), trials)
-    arrays = jax.lax.map(member, pairs)
-    return jax.tree.map(lambda leaf: leaf.reshape(trials, halves_count, *leaf.shape[1:]), arrays)
-
-
 def networks(setting: Any, seed: list[int]) -> list[int]:
     """One batch of trials with networks: trials, false, found."""
     X, Y, function = problem(setting, "networks", seed, BATCH["networks"])
     entrance = Entrance.of(X, np.eye(2), np.zeros(2))
     halves = half_samples(len(X), PAIRS, seed=seed[-1])
-    spread = Y.std(axis=0)
-    scaled = jnp.asarray(((Y - Y.mean(axis=0)) / spread).T[:, :, None], jnp.float32)
-    keys = jax.random.split(jax.random.key(seed[-1]), (Y.shape[1], len(halves)))
-    inside, rows = jnp.asarray(entrance.all(X), jnp.float32), np.stack(halves)
-    others = rows[np.arange(len(rows)) ^ 1]
-    arrays = jax.tree.map(np.asarray, train(inside, scaled, jnp.asarray(rows), jnp.asarray(others), keys))
-    start = eqx.nn.MLP(inside.shape[1], 1, WIDTH, 2, jax.nn.silu, dtype=jnp.float32, key=keys[0, 0])
-    static = eqx.partition(start, eqx.is_inexact_array)[1]
+    spread, rng = Y.std(axis=0), np.random.default_rng([*seed, 1])
+    scaled = ((Y - Y.mean(axis=0)) / spread).T[:, :, None].astype(np.float32)
+    inside = entrance.all(X).astype(np.float32)
+    shapes, shape = blueprint(inside.shape[1], 1, width=WIDTH)
+
+    def trained(trial: int, k: int) -> Any:
+        drawn = draws(halves[k], rng, steps=STEPS, batch=BATCH_OF_STEPS)
+        arrays = train(inside, scaled[trial], drawn, halves[k ^ 1], start(shapes, rng), checks=CHECKS)
+        return eqx.combine(arrays, shape)
+
     exact = view(function, X)
     truth = np.concatenate(list(exact.operator.blocks())) * exact.row_scale[0]
     false = found = 0
     for t in range(Y.shape[1]):
         members = tuple(
-            Network(
-                eqx.combine(jax.tree.map(lambda leaf, t=t, k=k: leaf[t, k], arrays), static),
-                entrance, Y[:, t].mean(keepdims=True), spread[t : t + 1],
-            )
-            for k in range(len(halves))
-        )  # fmt: skip
+            Network(trained(t, k), entrance, Y[:, t].mean(keepdims=True), spread[t : t + 1]) for k in range(len(halves))
+        )
         ensemble = Ensemble.given(members, X, Y[:, t : t + 1])
         seen = view(ensemble.section, X)
         full = seen.spectra()[0]
-        changes = [seen.refit(member)[1] @ full.vectors.T for member in members]
+        changes = [change @ full.vectors.T for _, change in seen.refits(members)]
         stretch = len(members) / (len(members) - 1)
         noise = np.sqrt(stretch * np.mean([(change**2).sum(axis=0) for change in changes], axis=0))
         answer = decide(full.values, floor=seen.floors(full), noise=noise, tolerance=TOLERANCE)

@@ -39,7 +39,7 @@ def fit(count, noise, seed, **options):
 
 def held(data, action=GL2, *, tolerance=0.05, level=0.05):
     view = Normalised.of(data.section, action, data.samples)
-    moved = float(np.mean([np.sum(change**2) for _, change in (view.refit(model) for model in data.refits)]))
+    moved = float(np.mean([np.sum(change**2) for _, change in view.refits(data.refits)]))
     scales = {"seen": view.seen, "row_scale": view.row_scale, "moved": moved}
     return certificate(data, action, **scales, tolerance=tolerance, level=level)
 

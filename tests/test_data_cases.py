@@ -31,7 +31,7 @@ def test_radial_functions_find_what_is_there(script, monkeypatch):
     classes = script("calibration_classes")
     monkeypatch.setitem(classes.BATCH, "radial", 40)
     trials, false, found = classes.radial(("smooth", 0, (0.01, 300)), [0, 1])
-    # 57 of 60 in the full table: fewer than three in four would be six standard deviations off.
+    # 297 of 300 in the full table: fewer than three in four would be many standard deviations off.
     assert (false, found >= 0.75 * trials) == (0, True)
 
 

@@ -26,6 +26,7 @@ from .geometry.action import Action
 from .geometry.cloud import BLOCKS, Cloud
 from .geometry.component import Component, linear_part
 from .geometry.data import Data
+from .geometry.network import Mean
 from .normalised import SIZES, Normalised, View
 from .numerics.decide import TOLERANCE, holds, numerical_floor, vanishes
 from .numerics.readable import format_combination
@@ -175,8 +176,8 @@ class _Section:
         self.models, self.action, self.dtype = [view.operator.model, *refits], view.action, view.operator.dtype
         self.here = [_values(model, self.points, self.action.fibre_shape) for model in self.models]
         self.other = np.random.default_rng(0).permutation(len(chosen))
-        few = self.points[:: max(len(self.points) // SIZES, 1)]
-        self.size = np.sqrt(np.mean(_sensitivity(self.models[0], few) ** 2, axis=0))
+        few = chosen[:: max(len(chosen) // SIZES, 1)]
+        self.size = np.sqrt(np.mean(view.operator.sensitivity(few) ** 2, axis=0))
         self.terms = self.action.base_dimension + self.action.fibre_dimension
         self.data, self.tolerance, self.level, self.count = data, tolerance, level, count
 
@@ -293,25 +294,16 @@ def _root_mean_square(rows: np.ndarray) -> float:
 
 
 def _values(model: Any, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    parts = model.members if isinstance(model, Mean) else (model,)
     with jax.enable_x64(True):
-        values = np.asarray(_evaluate(model, jnp.asarray(points)), dtype=np.float64)
+        each = [np.asarray(_evaluate(part, jnp.asarray(points)), dtype=np.float64) for part in parts]
+    values = np.mean(each, axis=0) if len(each) > 1 else each[0]
     return values.reshape(len(points), int(np.prod(shape, dtype=int)))
 
 
 @eqx.filter_jit
 def _evaluate(model: Any, points: Any) -> Any:
     return jax.vmap(lambda x: model(x))(points)
-
-
-def _sensitivity(model: Any, points: np.ndarray) -> np.ndarray:
-    """|F| + |DF| |x| for each output coordinate: what rounding of F and of x is relative to."""
-
-    def at(x: Any) -> Any:
-        flat = lambda z: jnp.ravel(model(z))  # noqa: E731
-        return jnp.abs(flat(x)) + jnp.abs(jax.jacfwd(flat)(x)) @ jnp.abs(x)
-
-    with jax.enable_x64(True):
-        return np.asarray(jax.jit(jax.vmap(at))(jnp.asarray(points)), dtype=np.float64)
 
 
 def _component(action: Action, entry: Any, place: int) -> Component:

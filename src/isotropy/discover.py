@@ -148,7 +148,7 @@ def _from_data(
             f"check `Y`."
         )
     view = Normalised.of(data.section, action, data.samples, batch_size=batch_size, hull=data.hull)
-    refits = [(again, data.stretch * change) for again, change in map(view.refit, data.refits)]
+    refits = [(again, data.stretch * change) for again, change in view.refits(data.refits)]
     objection = (
         f"the fit leaves {data.relative_error:.1%} of the outputs unexplained, and a model too small "
         f"is more symmetric than the truth: give a larger `space`"
@@ -184,7 +184,7 @@ def _from_estimate(
     view = Normalised.of(model.section, action, model.samples, batch_size=batch_size)
     scales = {"seen": view.seen, "row_scale": view.row_scale}
     held = of_estimate(model, action, **scales, tolerance=tolerance, level=level)
-    refits = [view.refit(again) for again in model.refits]
+    refits = view.refits(model.refits)
     remarks = (f"fit: {model}",)
     found = _from_refits(view, view.spectra()[0], refits, model.objection, remarks, tolerance=tolerance, held=held)
     options = {"refits": model.refits, "objection": model.objection, "tolerance": tolerance}

@@ -7,21 +7,22 @@ F is given (`rows`), dictionary features when a space of sections is (`of_space`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .errors import IsotropyError
 from .geometry.action import Action
 from .geometry.component import affine_parts, linear_part
 from .geometry.motion import Affine
+from .geometry.network import Mean
 from .geometry.polynomial import Polynomials
 from .geometry.sample import Samples
 from .geometry.section import value_shape
@@ -35,6 +36,19 @@ BATCH_BYTES = 2**26
 
 REVERSE_COST = 1.5
 """Cost of one reverse sweep against one forward sweep, from the operation counts of automatic differentiation."""
+
+
+class Look(NamedTuple):
+    """What is seen at b points: rows of the operator, values of F, its derivatives, and what moves points and values.
+
+    ``slopes`` has no columns where derivatives are taken along the generators alone.
+    """
+
+    rows: Float[np.ndarray, "b n q"]
+    values: Float[np.ndarray, "b n"]
+    slopes: Float[np.ndarray, "b n m"]
+    fields: Float[np.ndarray, "b q m"]
+    fibre: Float[np.ndarray, "b q n"]
 
 
 @dataclass(frozen=True)
@@ -84,40 +98,73 @@ class LieDerivative:
 
     def blocks(self) -> Iterator[Float[np.ndarray, "rows q"]]:
         """The rows, batch by batch, as float64 on the host. Raises at the first sample that gives NaN or infinity."""
-        for start, derivative, _ in self._batches(_rows):
-            yield self._weigh(derivative, start)
+        for start, look in self._looks():
+            yield self._weigh(look.rows, start)
 
     def magnitudes(self, *, count: int) -> tuple[Float[np.ndarray, "p n q"], Float[np.ndarray, "p n q"]]:
         """Sizes of the terms of the rows before they cancel, |DF| |X| and |A F|, on ``count`` samples spread evenly."""
         chosen = np.unique(np.linspace(0, len(self.samples) - 1, count).astype(int))
-        points = self.samples.points[chosen]
-        with jax.enable_x64(True):
-            parts = _magnitudes(self.model, self.action, jnp.asarray(points))
-        moved, fixed = (np.asarray(part, dtype=np.float64) for part in parts)
-        for part in (moved, fixed):
-            self._finite(part, chosen)
-        return moved, fixed
+        look = self._look(chosen)
+        moved = np.abs(self._slopes(look, chosen)) @ np.abs(look.fields).transpose(0, 2, 1)
+        return moved, np.abs(look.fibre).transpose(0, 2, 1)
 
     def values(self) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-        """Batches of (first sample, values (b, n), base fields (b, q, m), fibre velocities (b, q, n))."""
-        for start, fields, (value, fibre) in self._batches(_values):
-            yield start, value, fields, fibre
+        """Batches of (first sample, base fields (b, q, m), values (b, n), fibre velocities (b, q, n))."""
+        for start, look in self._looks():
+            yield start, look.fields, look.values, look.fibre
 
-    def _batches(self, kernel: Any) -> Iterator[tuple[int, np.ndarray, Any]]:
-        points, size = self.samples.points, self.batch_size
-        for start in range(0, len(points), size):
-            batch = points[start : start + size]
-            missing = size - len(batch)
-            if missing:
-                batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-            with jax.enable_x64(True):
-                first, rest = kernel(self.model, self.action, self.mode, jnp.asarray(batch))
-            keep = size - missing
-            first = np.asarray(first, dtype=np.float64)[:keep]
-            rest = tuple(np.asarray(part, dtype=np.float64)[:keep] for part in rest)
-            for part in (first, *rest):
-                self._finite(part, np.arange(start, start + keep))
-            yield start, first, rest
+    def sensitivity(self, chosen: Int[np.ndarray, " s"]) -> Float[np.ndarray, "s n"]:
+        """|F| + |DF| |x| at some of the samples: what rounding of F and of x is relative to."""
+        look = self._look(chosen)
+        points = np.abs(np.asarray(self.samples.points[chosen], dtype=np.float64))
+        return np.abs(look.values) + np.einsum("pnm,pm->pn", np.abs(self._slopes(look, chosen)), points)
+
+    def subset(self, chosen: Int[np.ndarray, " s"]) -> LieDerivative:
+        """The same operator on some of the samples; what has been looked at is kept."""
+        few = replace(self, samples=Samples(self.samples.points[chosen], self.samples.weights[chosen]))
+        if self._fits:
+            few.__dict__["_once"] = self._look(chosen)
+        return few
+
+    @property
+    def _fits(self) -> bool:
+        """Whether all samples are one batch, which is looked at once."""
+        return "_once" in self.__dict__ or len(self.samples) <= self.batch_size
+
+    @cached_property
+    def _once(self) -> Look:
+        return self._seen(np.arange(len(self.samples)))
+
+    def _looks(self) -> Iterator[tuple[int, Look]]:
+        for start in range(0, len(self.samples), self.batch_size):
+            yield start, self._look(np.arange(start, min(start + self.batch_size, len(self.samples))))
+
+    def _look(self, chosen: Int[np.ndarray, " b"]) -> Look:
+        """What is seen at one batch of samples, or fewer."""
+        return Look(*(part[chosen] for part in self._once)) if self._fits else self._seen(chosen)
+
+    def _seen(self, chosen: Int[np.ndarray, " b"]) -> Look:
+        # Batches are filled up to one size, for which alone the model is compiled.
+        points = self.samples.points[np.pad(chosen, (0, max(self.batch_size - len(chosen), 0)), mode="edge")]
+        parts = self.model.members if isinstance(self.model, Mean) else (self.model,)
+        with jax.enable_x64(True):
+            looks = [_look_at(part, self.action, self.mode, jnp.asarray(points)) for part in parts]
+        # All that is seen of a function is linear in it, so that a mean of many compiles as one of them does.
+        every = [[np.asarray(x, dtype=np.float64)[: len(chosen)] for x in same] for same in zip(*looks, strict=True)]
+        means = [np.mean(same, axis=0) if len(same) > 1 else same[0] for same in every]
+        for part in means:
+            self._finite(part, chosen)
+        return Look(*means)
+
+    def _slopes(self, look: Look, chosen: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b n m"]:
+        """The derivatives of F, which are formed for the occasion where generators are fewer than coordinates."""
+        if self.mode != "generators":
+            return look.slopes
+        with jax.enable_x64(True):
+            slopes = _slopes(self.model, self.action, jnp.asarray(self.samples.points[chosen]))
+        slopes = np.asarray(slopes, dtype=np.float64)
+        self._finite(slopes, chosen)
+        return slopes
 
     def _finite(self, part: np.ndarray, samples: np.ndarray) -> None:
         bad = ~np.isfinite(part.reshape(len(part), -1)).all(axis=1)
@@ -156,31 +203,20 @@ def derivative_at(model: Any, action: Action, mode: Mode, x: Float[Array, " m"])
 
 
 @eqx.filter_jit
-def _rows(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, tuple[()]]:
-    return jax.vmap(partial(derivative_at, model, action, mode))(points), ()
-
-
-@eqx.filter_jit
-def _values(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, tuple[Array, Array]]:
-    def at(x: Array) -> tuple[Array, tuple[Array, Array]]:
-        value = _flat(model, x)
+def _look_at(model: Any, action: Action, mode: Mode, points: Float[Array, "b m"]) -> tuple[Array, ...]:
+    def at(x: Array) -> tuple[Array, ...]:
+        value, fields = _flat(model, x), action.base(x)
         fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, action.fibre_dimension)
-        return action.base(x), (value, fibre)
+        slopes = jnp.zeros((len(value), 0), value.dtype) if mode == "generators" else _jacobian(model, x, mode)
+        return derivative_at(model, action, mode, x), value, slopes, fields, fibre
 
     return jax.vmap(at)(points)
 
 
 @eqx.filter_jit
-def _magnitudes(model: Any, action: Action, points: Float[Array, "b m"]) -> tuple[Array, Array]:
+def _slopes(model: Any, action: Action, points: Float[Array, "b m"]) -> Array:
     mode: Mode = "reverse" if action.fibre_dimension * REVERSE_COST < action.base_dimension else "forward"
-
-    def at(x: Array) -> tuple[Array, Array]:
-        value = _flat(model, x)
-        moved = jnp.abs(_jacobian(model, x, mode)) @ jnp.abs(action.base(x)).T
-        fibre = action.fibre(x, value.reshape(action.fibre_shape)).reshape(action.dimension, action.fibre_dimension)
-        return moved, jnp.abs(fibre).T
-
-    return jax.vmap(at)(points)
+    return jax.vmap(partial(_jacobian, model, mode=mode))(points)
 
 
 def of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n q f n"]:

@@ -8,6 +8,7 @@ altogether are set apart as hidden before anything is counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -119,9 +120,9 @@ class Normalised:
         terms = moved + fixed
         sizes = np.sqrt(np.mean(terms**2, axis=(0, 2)))
         row_scale = 1 / np.where(sizes > 0, sizes, 1.0)
-        few = samples if len(samples) <= SIGHT else _subset(samples, SIGHT)
-        units, seen, hidden = _sight(replace(operator, samples=few), row_scale, hull)
-        if len(hidden) and few is not samples:
+        few = operator if len(samples) <= SIGHT else operator.subset(_spread(len(samples), SIGHT))
+        units, seen, hidden = _sight(few, row_scale, hull)
+        if len(hidden) and few is not operator:
             units, seen, hidden = _sight(operator, row_scale, hull)
         rows = len(samples) * action.fibre_dimension
         if rows < len(seen):
@@ -153,15 +154,16 @@ class Normalised:
         even.add(odd.matrix)
         return replace(even.spectrum(), rows=samples * len(self.row_scale)), half
 
-    def refit(self, model: Any) -> tuple[Spectrum, Float[np.ndarray, "k s"]]:
-        """The spectrum of another model in the same coordinates, and the triangular factor of the difference."""
+    def refits(self, models: Sequence[Any]) -> list[tuple[Spectrum, Float[np.ndarray, "k s"]]]:
+        """The spectra of other models in the same coordinates, and the triangular factors of their differences."""
         s = len(self.seen)
-        both = TriangularFactor(2 * s)
-        again = replace(self.operator, model=model)
-        for rows, others in zip(self._rows(self.operator), self._rows(again), strict=True):
-            both.add(np.concatenate([rows, others], axis=2).reshape(-1, 2 * s))
-        first, second = both.matrix[:, :s], both.matrix[:, s:]
-        return dense(second), second - first
+        factors = [TriangularFactor(2 * s) for _ in models]
+        others = [self._rows(replace(self.operator, model=model)) for model in models]
+        for rows, *again in zip(self._rows(self.operator), *others, strict=True):
+            for factor, moved in zip(factors, again, strict=True):
+                factor.add(np.concatenate([rows, moved], axis=2).reshape(-1, 2 * s))
+        parts = [(factor.matrix[:, :s], factor.matrix[:, s:]) for factor in factors]
+        return [(dense(second), second - first) for first, second in parts]
 
     def _rows(self, operator: LieDerivative) -> Any:
         q, n = operator.action.dimension, len(self.row_scale)
@@ -169,9 +171,8 @@ class Normalised:
             yield (block.reshape(-1, n, q) * self.row_scale[:, None]) @ self.seen.T
 
 
-def _subset(samples: Samples, count: int) -> Samples:
-    chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
-    return Samples(samples.points[chosen], samples.weights[chosen])
+def _spread(size: int, count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, size - 1, count).astype(int))
 
 
 def _sight(
@@ -187,7 +188,7 @@ def _sight(
     length = np.where(length > 0, length, 1.0)
     factor = TriangularFactor(operator.action.dimension)
     leaving = TriangularFactor(operator.action.dimension)
-    for start, value, fields, fibre in operator.values():
+    for start, fields, value, fibre in operator.values():
         weights = np.sqrt(operator.samples.weights[start : start + len(value)])[:, None, None]
         factor.add(((fields / length) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))
         factor.add(((fibre * row_scale) * weights).transpose(0, 2, 1).reshape(-1, factor.columns))

@@ -100,7 +100,7 @@ def test_left_out_errors_of_many_features_are_those_of_refits(monkeypatch: pytes
 
 def test_radial_spaces_grow_and_are_well_posed() -> None:
     X = np.random.default_rng(0).uniform(-1, 1, size=(200, 3)) * [1.0, 1e3, 1e-3]
-    spaces = radial_spaces(X, Hull(np.eye(3), np.zeros(3)))
+    spaces = list(radial_spaces(X, Hull(np.eye(3), np.zeros(3))))
     assert [space.dimension for space in spaces] == [16, 32, 64]
     for space in spaces:
         assert np.linalg.cond(space.values(X)) < 1 / np.sqrt(EPS)

@@ -34,6 +34,9 @@ RARE = 0.01
 
 SHUFFLES = 300
 
+ASKED = 4096
+"""Samples whose neighbours are asked: with so many a correlation of a twentieth is seen."""
+
 LOOKED_AT = 2048
 """Inputs at which networks and models of one's own are looked at: enough for a mean known to a few percent."""
 
@@ -138,14 +141,16 @@ class Data:
             raise IsotropyError(f"all {len(X)} rows of `X` {what}, so that they show no function: take other inputs.")
         self.X = self.hull.project(X)
         if model is not None:
-            chosen = [("the model given", _own(model, self.X, self.Y, self.hull, variables, seed))]
+            own = _own(model, self.X, self.Y, self.hull, variables, seed)
+            chosen = [("the model given", own, self._explains(own))]
         elif space is not None:
-            chosen = [("the space given", Regression.of(space, self.X, self.Y))]
+            fit = Regression.of(space, self.X, self.Y)
+            chosen = [("the space given", fit, self._explains(fit))]
         else:
             chosen = list(self._classes(tuple(classes), variables))
-        self.tried = tuple(Tried(name, self._relative(fit.error), self._explains(fit)) for name, fit in chosen)
-        least = min(fit.error for _, fit in chosen)
-        place = next(k for k, (_, fit) in enumerate(chosen) if fit.error <= TIE * least)
+        self.tried = tuple(Tried(name, self._relative(fit.error), explained) for name, fit, explained in chosen)
+        least = min(fit.error for _, fit, _ in chosen)
+        place = next(k for k, (_, fit, _) in enumerate(chosen) if fit.error <= TIE * least)
         self.fit, self.kind = chosen[place][1], chosen[place][0]
         self.explained = self.tried[place].explained
         self.relative_error = self.tried[place].relative_error
@@ -165,38 +170,38 @@ class Data:
             warnings.simplefilter("ignore", IsotropyWarning)
             self.samples = Samples(looked_at)
 
-    def _classes(self, classes: tuple[str, ...], variables: Any) -> Iterator[tuple[str, Any]]:
-        """The classes that are worth their cost: the next is tried where the best so far leaves more than noise."""
-        best: Any = None
+    def _classes(self, classes: tuple[str, ...], variables: Any) -> Iterator[tuple[str, Any, bool]]:
+        """The classes that are worth their cost, and whether each leaves noise alone.
 
-        def settled(fit: Any) -> bool:
-            nonlocal best
-            best = fit if best is None or fit.error * TIE < best.error else best
-            return self._explains(best)
+        The next is tried where the best so far leaves more than noise.
+        """
+        best: Any = None
+        settled = False
+
+        def judged(name: str, fit: Any) -> tuple[str, Any, bool]:
+            nonlocal best, settled
+            explained = self._explains(fit)
+            if best is None or fit.error * TIE < best.error:
+                best, settled = fit, explained
+            return name, fit, explained
 
         if "polynomials" in classes:
             first = polynomials(self.X, self.Y, self.hull, variables=variables)
             if not self.hull.whole:
                 first = self._without_errors(first)
-            yield "polynomials", first
-            if settled(first):
-                return
-        if "radial" in classes:
-            fit = radial(self.X, self.Y, self.hull, variables=variables)
+            yield judged("polynomials", first)
+        if "radial" in classes and not settled:
+            beat = np.inf if best is None else best.error
+            fit = radial(self.X, self.Y, self.hull, variables=variables, beat=beat)
             if fit is not None:
-                yield "radial functions", fit
-                if settled(fit):
-                    return
-        if "networks" in classes and len(self.X) >= LEAST:
+                yield judged("radial functions", fit)
+        if "networks" in classes and not settled and len(self.X) >= LEAST:
             train = networks(self.hull.frame, self.hull.centre, seed=self.seed)
-            fit = Ensemble.of(train, self.X, self.Y, seed=self.seed)
-            yield "networks", fit
-            if settled(fit):
-                return
-        if "polynomials" in classes:
+            yield judged("networks", Ensemble.of(train, self.X, self.Y, seed=self.seed))
+        if "polynomials" in classes and not settled:
             fit = larger_polynomials(self.X, self.Y, self.hull, variables=variables)
             if fit is not None:
-                yield "many polynomials", fit
+                yield judged("many polynomials", fit)
 
     def _without_errors(self, fit: Regression) -> Regression:
         """Sets outputs that only errors move to zero, in ``Y`` and in a first fit, lest a candidate move them."""
@@ -257,22 +262,26 @@ class Data:
         points = self.X[:, spread > 0] / spread[spread > 0]
         if points.shape[1] == 0:
             return False
-        near = self._nearest
+        asked, near = self._neighbours
         sizes = np.sqrt((residuals**2).mean(axis=0))
         scaled = residuals / np.where(sizes > 0, sizes, 1.0)
         rng = np.random.default_rng(self.seed)
-        seen = ((scaled - scaled[near]) ** 2).sum()
+        seen = ((scaled[asked] - scaled[near]) ** 2).sum()
         smaller = 0
         for _ in range(SHUFFLES):
-            shuffled = rng.permutation(scaled)
-            smaller += ((shuffled - shuffled[near]) ** 2).sum() <= seen
+            shuffled = scaled[rng.permutation(len(scaled))]
+            smaller += ((shuffled[asked] - shuffled[near]) ** 2).sum() <= seen
         return (smaller + 1) / (SHUFFLES + 1) <= RARE
 
     @cached_property
-    def _nearest(self) -> np.ndarray:
+    def _neighbours(self) -> tuple[np.ndarray, np.ndarray]:
+        """Some samples and the nearest other one of each."""
         spread = self.X.std(axis=0)
         points = self.X[:, spread > 0] / spread[spread > 0]
-        return np.asarray(KDTree(points).query(points, k=2)[1])[:, 1]
+        asked = np.arange(len(points))
+        if len(points) > ASKED:
+            asked = np.sort(np.random.default_rng(self.seed).choice(len(points), ASKED, replace=False))
+        return asked, np.asarray(KDTree(points).query(points[asked], k=2)[1])[:, 1]
 
     def describe(self) -> str:
         """The fit in words."""

@@ -27,7 +27,7 @@ from .section import TRACING, first_line
 PAIRS = 4
 """Pairs of halves: eight networks, enough for a standard error known to a fifth."""
 
-WIDTH, DEPTH = 64, 2
+WIDTH, DEPTH = 48, 2
 
 RATE = 1e-2
 
@@ -90,9 +90,12 @@ class Entrance(eqx.Module):
         return (z - jnp.asarray(self.means, x.dtype)) / jnp.asarray(self.scales, x.dtype)
 
     def all(self, X: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p k"]:
-        """At p points, in float64."""
-        with jax.enable_x64(True):
-            return np.asarray(_map(self, jnp.asarray(X)))
+        """At p points, in float64 and without JAX, which would take longer to compile it."""
+        z = (X - self.origin) @ self.frame
+        if len(self.means) > z.shape[1]:
+            first, second = np.triu_indices(z.shape[1])
+            z = np.concatenate([z, z[:, first] * z[:, second]], axis=1)
+        return (z - self.means) / self.scales
 
 
 class Mean(eqx.Module):
@@ -170,69 +173,94 @@ def networks(frame: np.ndarray, origin: np.ndarray, *, seed: int) -> Callable[..
         entrance = Entrance.of(X, frame, origin)
         centre, spread = Y.mean(axis=0), Y.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
-        inside = jnp.asarray(entrance.all(X), jnp.float32)
-        outside = jnp.asarray((Y - centre) / spread, jnp.float32)
-        rows = jnp.asarray(np.stack(halves))
-        others = jnp.asarray(np.stack([halves[k ^ 1][:WATCHED] for k in range(len(halves))]))
-        keys = jax.random.split(jax.random.key(seed), len(halves))
-        members = _train(inside, outside, rows, others, keys)
-        members = jax.tree.map(np.asarray, members)
-        static = _start(inside.shape[1], outside.shape[1], WIDTH, keys[0])
-        static = eqx.partition(static, eqx.is_inexact_array)[1]
-        layers = [eqx.combine(jax.tree.map(lambda leaf, k=k: leaf[k], members), static) for k in range(len(halves))]
-        return [Network(layer, entrance, centre, spread) for layer in layers]
+        inside = jnp.asarray(entrance.all(X).astype(np.float32))
+        outside = jnp.asarray(((Y - centre) / spread).astype(np.float32))
+        rng = np.random.default_rng(seed)
+        shapes, shape = blueprint(inside.shape[1], outside.shape[1])
+        members = []
+        for k, half in enumerate(halves):
+            arrays = train(inside, outside, draws(half, rng), halves[k ^ 1][:WATCHED], start(shapes, rng))
+            members.append(Network(eqx.combine(arrays, shape), entrance, centre, spread))
+        return members
 
     return fit
 
 
-def _start(inputs: int, outputs: int, width: int, key: Array) -> eqx.nn.MLP:
-    return eqx.nn.MLP(inputs, outputs, width, DEPTH, jax.nn.silu, dtype=jnp.float32, key=key)
+def blueprint(inputs: int, outputs: int, *, width: int = WIDTH) -> tuple[Any, Any]:
+    """The shapes of the weights of a network, and the rest of it."""
+
+    def make() -> eqx.nn.MLP:
+        return eqx.nn.MLP(inputs, outputs, width, DEPTH, jax.nn.silu, dtype=jnp.float32, key=jax.random.key(0))
+
+    return eqx.partition(eqx.filter_eval_shape(make), lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+
+
+def start(shapes: Any, rng: np.random.Generator) -> Any:
+    """Weights of an untrained network.
+
+    They are drawn on the host, as Equinox draws them: generators of random numbers are slow to compile.
+    """
+
+    def filled(layer: eqx.nn.Linear) -> eqx.nn.Linear:
+        limit = 1 / np.sqrt(layer.weight.shape[1])
+        return jax.tree.map(lambda leaf: rng.uniform(-limit, limit, leaf.shape).astype(np.float32), layer)
+
+    return eqx.tree_at(lambda net: net.layers, shapes, tuple(filled(layer) for layer in shapes.layers))
+
+
+def draws(
+    rows: Int[np.ndarray, " h"], rng: np.random.Generator, *, steps: int = STEPS, batch: int = BATCH
+) -> Int[np.ndarray, "s b"]:
+    """The samples of each step."""
+    return rng.choice(rows, size=(steps, min(batch, len(rows)))).astype(np.int32)
+
+
+def train(
+    inside: Float[Array | np.ndarray, "p k"],
+    outside: Float[Array | np.ndarray, "p n"],
+    drawn: Int[np.ndarray, "s b"],
+    others: Int[np.ndarray, " o"],
+    arrays: Any,
+    *,
+    checks: int = CHECKS,
+) -> Any:
+    """Adam with a cosine schedule on the rows ``drawn`` for each step, stopped early on ``others``; arrays alone.
+
+    ``arrays`` are the weights of one untrained network of `start`. Networks are trained one after the other, since
+    small products of matrices run fastest so, and a stretch of steps is compiled once for all.
+    """
+    optimiser = _optimiser(len(drawn))
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(optimiser.init, arrays))
+    best, least = arrays, np.inf
+    for chosen in drawn.reshape(checks, len(drawn) // checks, -1):
+        arrays, state = _stretch(arrays, state, inside, outside, chosen, steps=len(drawn))
+        now = float(_loss(arrays, inside, outside, others))
+        if now < least:
+            best, least = arrays, now
+    return jax.tree.map(np.asarray, best)
+
+
+def _optimiser(steps: int) -> optax.GradientTransformation:
+    return optax.adam(optax.cosine_decay_schedule(RATE, steps))
 
 
 @jax.jit
-def _train(inside: Array, outside: Array, rows: Array, others: Array, keys: Array) -> Any:
-    """The best weights of each member, one member after the other: small products of matrices run fastest so."""
-    return jax.lax.map(lambda member: train_one(inside, outside, *member), (rows, others, keys))
+def _loss(arrays: Any, inside: Array, outside: Array, chosen: Array) -> Array:
+    shape = blueprint(inside.shape[1], outside.shape[1], width=len(arrays.layers[0].bias))[1]
+    return jnp.mean((jax.vmap(eqx.combine(arrays, shape))(inside[chosen]) - outside[chosen]) ** 2)
 
 
-def train_one(
-    inside: Float[Array, "p k"],
-    outside: Float[Array, "p n"],
-    rows: Int[Array, " h"],
-    others: Int[Array, " o"],
-    key: Array,
-    *,
-    width: int = WIDTH,
-    steps: int = STEPS,
-    batch: int = BATCH,
-    checks: int = CHECKS,
-) -> Any:
-    """Adam with a cosine schedule on random batches of ``rows``, stopped early on ``others``; arrays alone."""
-    first, key = jax.random.split(key)
-    start = _start(inside.shape[1], outside.shape[1], width, first)
-    arrays, static = eqx.partition(start, eqx.is_inexact_array)
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, steps))
+@partial(jax.jit, static_argnames="steps")
+def _stretch(arrays: Any, state: Any, inside: Array, outside: Array, drawn: Array, *, steps: int) -> Any:
+    """As many of ``steps`` as there are rows of ``drawn``."""
 
-    def loss(arrays: Any, chosen: Array) -> Array:
-        return jnp.mean((jax.vmap(eqx.combine(arrays, static))(inside[chosen]) - outside[chosen]) ** 2)
-
-    def step(carry: Any, key: Array) -> Any:
+    def step(carry: Any, chosen: Array) -> Any:
         arrays, state = carry
-        chosen = rows[jax.random.randint(key, (min(batch, len(rows)),), 0, len(rows))]
-        change, state = optimiser.update(jax.grad(loss)(arrays, chosen), state, arrays)
+        slope = jax.grad(_loss)(arrays, inside, outside, chosen)
+        change, state = _optimiser(steps).update(slope, state, arrays)
         return (eqx.apply_updates(arrays, change), state), None
 
-    def stretch(carry: Any, keys: Array) -> Any:
-        current, best, least = carry
-        current, _ = jax.lax.scan(step, current, keys)
-        now = loss(current[0], others)
-        best = jax.tree.map(partial(jnp.where, now < least), current[0], best)
-        return (current, best, jnp.minimum(now, least)), None
-
-    keys = jax.random.split(key, (checks, steps // checks))
-    begin = ((arrays, optimiser.init(arrays)), arrays, jnp.asarray(jnp.inf, jnp.float32))
-    (_, best, _), _ = jax.lax.scan(stretch, begin, keys)
-    return best
+    return jax.lax.scan(step, (arrays, state), drawn)[0]
 
 
 @eqx.filter_jit

@@ -50,6 +50,15 @@ RELAXED = 1e-2
 DENSE = 1500
 """Features up to which singular values are taken and a ridge penalty is tried; more are fitted by QR without one."""
 
+SPARSE, PLENTY = 200, 8
+"""So are more than the first of these where each has as many samples as the second: a penalty gains nothing there."""
+
+
+UPRIGHT = 1e-3
+"""How far from orthonormal the columns may be after one pass of two, which leaves rounding alone after the second."""
+
+Factors = tuple[np.ndarray, np.ndarray, np.ndarray]
+
 
 class Fitted(eqx.Module):
     """The function x -> coefficients^T features(x), traceable by JAX and evaluated in the precision of x."""
@@ -85,8 +94,9 @@ class Regression:
         Raises `IsotropyError` for a feature that is not finite at a sample.
         """
         features = _features(space, X)
-        fit = _by_qr if features.shape[1] > DENSE and len(X) > features.shape[1] else _by_svd
-        return cls(space, *fit(features, Y), X, Y)
+        factors = _factor(features)
+        fit = _by_svd(features, Y) if factors is None else _by_qr(factors, features, Y)
+        return cls(space, *fit, X, Y)
 
     @property
     def error(self) -> float:
@@ -122,12 +132,13 @@ class Regression:
 
     def _without(self, features: np.ndarray, blocks: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
         """Coefficients fitted without each block."""
-        if features.shape[1] <= DENSE or len(features) <= features.shape[1]:
+        factors = _factor(features)
+        if factors is None:
             for block in blocks:
                 kept = np.delete(np.arange(len(self.X)), block)
                 yield _solve(features[kept], self.Y[kept], self.ridge)
             return
-        scale, frame, triangle = _factor(features)
+        scale, frame, triangle = factors
         residuals = self.Y - features @ self.coefficients
         for block in blocks:
             part = frame[block]
@@ -169,7 +180,9 @@ def larger_polynomials(
     return None
 
 
-def radial_spaces(X: Float[np.ndarray, "p m"], hull: Hull, *, variables: Sequence[str] | None = None) -> list[Space]:
+def radial_spaces(
+    X: Float[np.ndarray, "p m"], hull: Hull, *, variables: Sequence[str] | None = None
+) -> Iterator[Space]:
     """Gaussians about samples that lie far apart, in numbers that double, each as wide as its set is sparse."""
     points = np.unique(hull.inner(X), axis=0)
     spread = points.std(axis=0)
@@ -177,28 +190,37 @@ def radial_spaces(X: Float[np.ndarray, "p m"], hull: Hull, *, variables: Sequenc
     scaled = points / unit
     chosen = [int(np.argmin(((scaled - scaled.mean(axis=0)) ** 2).sum(axis=1)))]
     away = np.full(len(points), np.inf)
-    spaces: list[Space] = []
     for count in CENTRES:
         if count > min(LARGEST_SHARE * len(X), len(points)):
-            break
+            return
         while len(chosen) <= count:
             away = np.minimum(away, ((scaled - scaled[chosen[-1]]) ** 2).sum(axis=1))
             chosen.append(int(np.argmax(away)))
         width = SPACINGS * float(np.sqrt(away.max())) or SPACINGS
         inner = RBF(scaled[chosen[:count]], width=width)
-        spaces.append(Restricted(inner, frame=hull.frame / unit, centre=hull.centre, variables=variables))
-    return spaces
+        yield Restricted(inner, frame=hull.frame / unit, centre=hull.centre, variables=variables)
 
 
 def radial(
-    X: Float[np.ndarray, "p m"], Y: Float[np.ndarray, "p n"], hull: Hull, *, variables: Sequence[str] | None
+    X: Float[np.ndarray, "p m"],
+    Y: Float[np.ndarray, "p n"],
+    hull: Hull,
+    *,
+    variables: Sequence[str] | None,
+    beat: float = np.inf,
 ) -> Regression | None:
     """A fit by twice as many radial functions as predict best; None for too few samples.
 
     The best predictor balances what it misses against its noise. A claim needs what it misses to be the smaller part,
-    so that the errors that are known are all that matter.
+    so that the errors that are known are all that matter. Larger numbers are not tried where the error, falling on as
+    it last did, would not reach ``beat``.
     """
-    tried = [Regression.of(space, X, Y) for space in radial_spaces(X, hull, variables=variables)]
+    tried: list[Regression] = []
+    for space in radial_spaces(X, hull, variables=variables):
+        tried.append(Regression.of(space, X, Y))
+        left = len(CENTRES) - len(tried)
+        if len(tried) > 2 and tried[-1].error * (tried[-1].error / tried[-2].error) ** left > beat:
+            break
     return tried[undersmoothed([fit.error for fit in tried])] if tried else None
 
 
@@ -226,9 +248,10 @@ def _by_svd(features: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, float, np.
     projected = u.T @ Y
     best: tuple[np.ndarray, float, np.ndarray, float] | None = None
     least = np.inf
+    squares = u**2
     for ridge in [0.0, *(10.0**k for k in range(-24, 1, 2))]:
         shrink = s**2 / (s**2 + ridge)
-        leverage = np.minimum((u**2) @ shrink, 1 - np.finfo(np.float64).eps)
+        leverage = np.minimum(squares @ shrink, 1 - np.finfo(np.float64).eps)
         left_out = (Y - u @ (shrink[:, None] * projected)) / (1 - leverage)[:, None]
         error = float((left_out**2).mean())
         if best is None or error < least:
@@ -238,21 +261,38 @@ def _by_svd(features: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, float, np.
     return best
 
 
-def _by_qr(features: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, float]:
-    """The same without a penalty, for many features of full rank: a tenth of the cost."""
-    scale, frame, triangle = _factor(features)
+def _by_qr(factors: Factors, features: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, float]:
+    """The same without a penalty, for many features of full rank: a fraction of the cost."""
+    scale, frame, triangle = factors
     along = frame.T @ Y
     leverage = np.minimum((frame**2).sum(axis=1), 1 - np.finfo(np.float64).eps)
     left_out = (Y - frame @ along) / (1 - leverage)[:, None]
     return sla.solve_triangular(triangle, along) / scale[:, None], 0.0, left_out, float(features.shape[1])
 
 
-def _factor(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Column scales, an orthonormal frame (p, f) of the scaled features, and their triangular factor."""
+def _factor(features: np.ndarray) -> Factors | None:
+    """Column scales, an orthonormal frame (p, f) of the scaled features, and their triangular factor.
+
+    None where singular values serve better: for few features or few samples, and for features that depend on each
+    other. By Cholesky factors of Gram matrices, twice: Y. Yamamoto, Y. Nakatsukasa, Y. Yanagisawa, T. Fukaya, *Roundoff
+    error analysis of the CholeskyQR2 algorithm*, ETNA 44 (2015).
+    """
+    p, f = features.shape
+    if p <= f or f <= SPARSE or (f <= DENSE and p < PLENTY * f):
+        return None
     scale = np.sqrt((features**2).sum(axis=0))
     scale[scale == 0] = 1.0
-    frame, triangle = np.linalg.qr(features / scale)
-    return scale, frame, triangle
+    frame, triangle = features / scale, np.eye(f)
+    for _ in range(2):
+        gram = frame.T @ frame
+        try:
+            factor = np.linalg.cholesky(gram).T
+        except np.linalg.LinAlgError:
+            return None
+        frame = sla.solve_triangular(factor, frame.T, trans=1, overwrite_b=True).T
+        triangle = factor @ triangle
+    # The second pass makes up for the rounding of the first as long as that left little.
+    return (scale, frame, triangle) if np.abs(gram - np.eye(f)).max() <= UPRIGHT else None
 
 
 def _solve(features: np.ndarray, Y: np.ndarray, ridge: float) -> np.ndarray:
