@@ -71,7 +71,8 @@ class TrainedFields:
         stays = np.ones(fields.dimension, bool)
         if not _mostly(strange, len(inputs)):
             stays = np.array([_stays(fields, typical, inputs, xi) for xi in np.eye(fields.dimension)])
-        return cls(trained, view, typical, *_split(view, stays), strange)
+        rows, seen, hidden, leaving = _split(view, stays)
+        return cls(trained, view, typical, rows, seen, hidden, leaving, strange)
 
     @property
     def action(self) -> Action:
@@ -166,7 +167,7 @@ def _columns(fields: FieldAction, batch: np.ndarray) -> Float[np.ndarray, "k N n
     return np.asarray(batch, dtype=np.float64).reshape(len(batch), len(fields.grid.points), -1)
 
 
-def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.ndarray) -> Bool[np.ndarray, ""]:
+def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.ndarray) -> bool:
     """Whether a motion along one candidate, either way, leaves most fields such as the operator was trained on."""
     columns = _columns(fields, inputs)
     with jax.enable_x64(True):
@@ -177,9 +178,9 @@ def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.nda
         # The channel that moves fastest, in units of its own size.
         ratio = float(np.max(rate / np.where(size > 0, size, np.inf), initial=0.0))
         if ratio == 0.0:
-            return np.bool_(True)
+            return True
         like = [typical.like(np.asarray(_flow(speed, batch, way * REACH / ratio))) for way in (1, -1)]
-    return np.mean(like) >= MOST
+    return bool(np.mean(like) >= MOST)
 
 
 def _flow(speed: Any, batch: Any, time: float) -> Any:
@@ -195,7 +196,7 @@ def _flow(speed: Any, batch: Any, time: float) -> Any:
     return jax.jit(lambda u: jax.lax.scan(step, u, None, length=STEPS)[0])(batch)
 
 
-def _split(view: FieldView, stays: Bool[np.ndarray, " q"]) -> tuple[np.ndarray, ...]:
+def _split(view: FieldView, stays: Bool[np.ndarray, " q"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows, and the directions seen, hidden and leaving, where only the candidates in ``stays`` are judged."""
     seen, hidden = (np.zeros((0, len(stays))) for _ in range(2))
     eye = np.eye(len(stays))

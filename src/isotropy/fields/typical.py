@@ -96,10 +96,10 @@ class Typical:
     def like(self, fields: Float[np.ndarray, "k *shape n"]) -> Bool[np.ndarray, " k"]:
         """Which fields lie within the ranges; those with NaN or infinity do not."""
         fields = _columns(self.grid, fields)
-        finite = np.isfinite(fields).all(axis=(1, 2))
+        finite = np.asarray(np.isfinite(fields).all(axis=(1, 2)))
         scores = self.scores(np.where(finite[:, None, None], fields, 0.0)) + NOTHING
         inside = (scores >= (self.lowest + NOTHING) / WIDER) & (scores <= (self.highest + NOTHING) * WIDER)
-        return finite & inside.all(axis=(1, 2))
+        return np.asarray(finite & inside.all(axis=(1, 2)))
 
 
 def _columns(grid: Grid, fields: np.ndarray) -> Float[np.ndarray, "k N n"]:
