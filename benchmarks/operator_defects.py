@@ -24,6 +24,7 @@ from vorticity_data import STEPS, Task, bumps, task
 
 import isotropy as iso
 from isotropy import fields, groups
+from isotropy.nn.fit import Located, circles
 
 RESULTS = Path(__file__).parent / "results" / "operator_defects.json"
 GRID = fields.Periodic((32, 32))
@@ -36,20 +37,9 @@ ELEMENTS = {"quarter turn": [[0.0, -1.0], [1.0, 0.0]], "half turn": [[-1.0, 0.0]
 FORCINGS = {"both axes": True, "one axis": False}
 
 
-class Located(eqx.Module):
-    """A Fourier neural operator that is told where it is."""
-
-    inner: FNO
-
-    def __call__(self, u: Any) -> Any:
-        angle = 2 * np.pi * GRID.points.reshape(*GRID.shape, 2)
-        where = jnp.asarray(np.concatenate([np.cos(angle), np.sin(angle)], axis=-1), u.dtype)
-        return self.inner(jnp.concatenate([u, where], axis=-1))
-
-
 CONTESTANTS = {
     "FNO": lambda key: FNO(key=key),
-    "FNO told the coordinates": lambda key: Located(FNO(6, key=key)),
+    "FNO told the coordinates": lambda key: Located(FNO(6, key=key), circles(GRID)),
 }
 
 

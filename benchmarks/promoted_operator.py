@@ -26,6 +26,7 @@ from field_rivals import FNO
 
 import isotropy as iso
 from isotropy import fields, groups
+from isotropy.nn.fit import Located
 
 RESULTS = Path(__file__).parent / "results" / "promoted_operator.json"
 GRID = fields.Periodic((24, 24), lengths=6.0)
@@ -36,7 +37,7 @@ PROPOSE, INSIST = 0.02, 20.0
 FAST, SLOW = 3e-3, 1e-4
 ALLOWED, DROPPED = 1.05, 1.25
 PURE = 0.1
-ACTION = fields.FieldAction(GRID, groups.SE(2), increment=True)
+ACTION = fields.FieldAction(GRID, groups.SE(2))
 
 
 def advance(u: Any) -> Any:
@@ -69,21 +70,12 @@ def data(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(u)[..., None], np.asarray(jax.jit(jax.vmap(advance))(u))[..., None]
 
 
-class Located(eqx.Module):
-    """A Fourier neural operator that is told where it is."""
-
-    inner: FNO
-
-    def __call__(self, u: Any) -> Any:
-        where = jnp.asarray(GRID.points / 3.0, u.dtype).reshape(*GRID.shape, 2)
-        return self.inner(jnp.concatenate([u, where], axis=-1))
-
-
 def model(seed: int, *, told: bool) -> Any:
     """The oracle, which is not told the coordinates and so cannot break translations, or the general one."""
     if told:
         return FNO(1, width=12, modes=6, depth=3, key=jax.random.key(seed))
-    return Located(FNO(3, width=12, modes=6, depth=3, key=jax.random.key(seed)))
+    net = FNO(3, width=12, modes=6, depth=3, key=jax.random.key(seed))
+    return Located(net, GRID.points.reshape(*GRID.shape, 2) / 3.0)
 
 
 class Stage:

@@ -86,7 +86,7 @@ def find(
     elif isinstance(view, Tangency):
         trial = _Set(view.cloud, tolerance)
     else:
-        trial = partial(view.element, tolerance=tolerance, level=level)
+        trial = partial(view.element, tolerance=tolerance, level=level / len(candidates))
     records = []
     for component in candidates:
         matrix = _homogeneous(component, action.base_dimension, whole=bool(action.time))

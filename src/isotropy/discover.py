@@ -33,9 +33,9 @@ from .numerics.certify import Certificate
 from .numerics.closure import nearest_closed, structure_in
 from .numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, certified, decide, nameable, rigid, within, zeros
 from .numerics.sampled import Sampled
-from .numerics.spectrum import Spectrum
+from .numerics.spectrum import Spectrum, dense
 from .numerics.weighted import weighted
-from .ondata import OnData
+from .ondata import Judged, OnData
 from .represented import represented
 from .results.discovery import Discovery, Unseen
 from .tangency import Tangency, clearest
@@ -220,7 +220,7 @@ def _from_trained(trained: Trained, action: Action, *, tolerance: float, level: 
     return _judged(OnData.of(trained, action, tolerance=tolerance), tolerance=tolerance, level=level)
 
 
-def _judged(view: Any, *, tolerance: float, level: float) -> Discovery:
+def _judged(view: Judged, *, tolerance: float, level: float) -> Discovery:
     """Discover on a known operator on a sample of the places where it may be asked."""
     leaving = _apart(view.action, view.leaving, view.units, noise=tolerance)
     if len(view.seen) == 0:
@@ -234,7 +234,7 @@ def _judged(view: Any, *, tolerance: float, level: float) -> Discovery:
             f"chosen: take at least {4 * len(view.seen)}."
         )
     sampled = Sampled.of(view.rows, level=level)
-    full = view.spectrum()
+    full = dense(view.rows.reshape(-1, len(view.seen)) / np.sqrt(len(view.rows)))
     limits = {"floor": view.floor, "upper": sampled.upper, "smallest": sampled.smallest, "tolerance": tolerance}
     decision = within(full.values, **limits)
     if view.objection:
@@ -335,7 +335,7 @@ def _sharper(
 
 
 def _closed(
-    view: Normalised | Tangency | View | OnData, full: Spectrum, nullity: int, turn: float
+    view: Normalised | Tangency | View | Judged, full: Spectrum, nullity: int, turn: float
 ) -> tuple[Float[np.ndarray, "d s"], float | None]:
     """The null space turned, within its error, to the nearest subalgebra, and how well that closes; or as it is."""
     directions = full.null_vectors(nullity)
@@ -360,7 +360,7 @@ def _turn(first: Float[np.ndarray, "d q"], second: Float[np.ndarray, "d q"]) -> 
 
 
 def _answer(
-    view: Normalised | Tangency | View | OnData,
+    view: Normalised | Tangency | View | Judged,
     full: Spectrum,
     floors: Float[np.ndarray, " s"],
     decision: Decision,

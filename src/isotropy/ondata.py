@@ -8,7 +8,7 @@ that takes them elsewhere asks for values that nobody taught, and is neither kep
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -24,7 +24,7 @@ from .geometry.sample import Samples
 from .geometry.section import value_shape
 from .geometry.trained import Trained
 from .numerics.decide import CONSISTENT, numerical_floor
-from .numerics.spectrum import Spectrum, dense
+from .numerics.spectrum import dense, unit_directions
 
 LARGEST = 2000
 """Examples at which the model is looked at: more make bounds no tighter than their tolerance."""
@@ -33,14 +33,42 @@ BATCH = 256
 """Examples whose derivatives are held at once."""
 
 
+class Judged(Protocol):
+    """What `discover` reads of a known operator on a sample of the places where it may be asked.
+
+    ``rows`` (p, n, t), one block a place, belong to the ``seen`` (t, q) directions of unit action; ``hidden`` (u, q)
+    move nothing and ``leaving`` (l, q) take the data where the model was not trained. ``units`` (q,) are the scales of
+    the candidates' coefficients, ``floor`` is what rounding leaves of a zero. Nothing is claimed where ``objection``
+    says why not.
+    """
+
+    @property
+    def action(self) -> Action: ...
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def units(self) -> Float[np.ndarray, " q"]: ...
+    @property
+    def rows(self) -> Float[np.ndarray, "p n t"]: ...
+    @property
+    def seen(self) -> Float[np.ndarray, "t q"]: ...
+    @property
+    def hidden(self) -> Float[np.ndarray, "u q"]: ...
+    @property
+    def leaving(self) -> Float[np.ndarray, "l q"]: ...
+    @property
+    def floor(self) -> float: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
+    @property
+    def objection(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class OnData:
-    """A trained model, candidates, and rows of their operator on the data, in units of their action.
-
-    ``rows`` (p, n, t) belong to the ``seen`` (t, q) directions that keep to the data, ``leaving`` (l, q) take the data
-    elsewhere, ``hidden`` (u, q) move nothing. ``units`` (q,) are the scales of the candidates' coefficients.
-    ``floor`` is what rounding leaves of a zero.
-    """
+    """A trained model, candidates, and rows of their operator on the data, as `Judged` has them."""
 
     trained: Trained
     action: Action
@@ -82,20 +110,15 @@ class OnData:
         length = np.where(length > 0, length, 1.0)
         both = np.concatenate([fields / length, fibre * row_scale], axis=2)
         flat = both.transpose(0, 2, 1).reshape(-1, action.dimension) / np.sqrt(len(points))
-        size = np.linalg.norm(flat, axis=0)
-        units = 1 / np.where(size > 0, size, 1.0)
-        whole = dense(flat * units)
-        blind = numerical_floor(dtype, action.dimension, whole.values.max(initial=0.0))
-        kept = int((whole.values > blind).sum())
-        if kept == 0:
+        units, seen, hidden = unit_directions(flat, dtype)
+        if len(seen) == 0:
             raise IsotropyError("no candidate moves the data: they are fixed by all of them, or there are none.")
-        seen, hidden = whole.vectors[:kept] / whole.values[:kept, None] * units, whole.vectors[kept:] * units
         leaving = np.zeros((0, action.dimension))
         if tangents is not None:
             across = _across(fields, tangents, length) @ seen.T
             moves = [_across(fields, other, length) @ seen.T - across for other in changes]
             astray = dense(across)
-            noise = [np.sum((move @ astray.vectors.T) ** 2, axis=0) for move in moves] or [np.zeros(kept)]
+            noise = [np.sum((move @ astray.vectors.T) ** 2, axis=0) for move in moves] or [np.zeros(len(seen))]
             stays = astray.values <= np.maximum(CONSISTENT * np.sqrt((BLOCKS - 1) * np.mean(noise, axis=0)), tolerance)
             leaving, seen = astray.vectors[~stays] @ seen, astray.vectors[stays] @ seen
         operator = (moved - fibre.transpose(0, 2, 1)) * row_scale[:, None]
@@ -116,11 +139,6 @@ class OnData:
     def objection(self) -> str:
         """Why nothing may be claimed: nothing speaks against it, since motions that leave the data are set apart."""
         return ""
-
-    def spectrum(self) -> Spectrum:
-        """The spectrum of all rows."""
-        t = len(self.seen)
-        return dense(self.rows.reshape(-1, t) / np.sqrt(len(self.rows)))
 
 
 def _across(fields: np.ndarray, tangents: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -95,6 +95,14 @@ def test_a_fit_that_breaks_nothing_much_is_within_the_tolerance():
     assert strict.dimension == 1
 
 
+def test_a_motion_of_what_never_moved_is_not_judged():
+    """A second channel that is always zero says nothing of other values of it."""
+    pair = np.stack([waves(40, 0), np.zeros((40, 16, 16))], axis=-1)
+    candidates = [fields.translation(0, dimension=2, channels=2), fields.shift(1, dimension=2, channels=2)]
+    found = iso.discover(iso.Trained(lambda u: u**3, pair), fields.FieldAction(GRID, candidates, coarse="exact"))
+    assert (found.dimension, found.leaving.text) == (1, ("∂v",))
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "asked", "message"),
     [

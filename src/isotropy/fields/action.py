@@ -15,7 +15,7 @@ from ..geometry.action import Action
 from ..geometry.component import Component
 from ..geometry.trained import Trained
 from ..groups.group import Group
-from .fitted import FittedOperator
+from .fitted import FittedOperator, FittedView
 from .generators import Generator, action_of
 from .grid import Grid
 from .view import EXACT, FieldView
@@ -143,7 +143,7 @@ class FieldAction:
             return TrainedFields.of(operator, self, fields)
         if isinstance(operator, FittedOperator):
             inputs = operator.inputs if fields is None else fields
-            return FieldView.of(operator, self, inputs, refits=operator.refits)
+            return FittedView.of(operator, self, inputs, refits=operator.refits)
         return FieldView.of(operator, self, fields)
 
     def __repr__(self) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import validate
 from ..errors import IsotropyError
+from ..numerics.spectrum import Spectrum
+from .view import FieldView
 
 
 class FittedOperator:
@@ -57,4 +59,34 @@ class FittedOperator:
         return (
             f"FittedOperator({len(self.refits)} fits, {len(self.inputs)} fields, relative error "
             f"{self.relative_error:.1e})"
+        )
+
+
+class FittedView(FieldView):
+    """The view of a `FittedOperator`: what is known of the true operator is how far its fits differ."""
+
+    operator: FittedOperator
+
+    @property
+    def estimates(self) -> Sequence[Callable[[Any], Any]]:
+        """The fits to independent parts of the pairs."""
+        return self.operator.refits
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was looked at, and how well it was fitted."""
+        fitted = self.operator
+        return (
+            f"operator: {len(fitted.refits)} fits to independent pairs of fields on {self.fields.grid}, relative "
+            f"error {fitted.relative_error:.1e} at pairs left out, looked at on {len(self.inputs)} fields",
+        )
+
+    def objection(self, spectrum: Spectrum, *, tolerance: float) -> str:
+        """Why no count may be claimed: a fit that explains too little is more symmetric than the truth."""
+        error = self.operator.relative_error
+        if error <= tolerance:
+            return ""
+        return (
+            f"the fit leaves {error:.1%} of what the operator does unexplained at pairs left out, more than the "
+            f"{tolerance:.0%} allowed: take more pairs, or a better model"
         )

@@ -24,10 +24,10 @@ from ..geometry.component import Component
 from ..geometry.sample import Samples
 from ..geometry.trained import Trained
 from ..numerics.decide import numerical_floor
-from ..numerics.spectrum import Spectrum, dense
+from ..numerics.spectrum import unit_directions
 from .action import FieldAction
-from .typical import MOST, Typical
-from .view import FieldView, unit_directions
+from .typical import MOST, Typical, columns
+from .view import FieldView
 
 LARGEST = 128
 """Training fields at which an operator is looked at."""
@@ -36,15 +36,15 @@ REACH = 0.5
 """How far fields are moved to see where that takes them, as a share of their size."""
 
 STEPS = 32
-"""Steps of Runge and Kutta in that."""
+"""Steps in that."""
 
 
 @dataclass(frozen=True)
 class TrainedFields:
-    """A trained operator's rows (k, rows, t), one block a field, in units of the candidates' action on its fields.
+    """A trained operator on fields, as `discover` reads it (`ondata.Judged`): ``rows`` have one block a field.
 
-    They belong to the ``seen`` (t, q) directions; ``hidden`` (u, q) move nothing and ``leaving`` (l, q) make fields
-    that the operator was not trained on. ``strange`` counts fields asked about that look unlike those.
+    ``leaving`` directions make fields that the operator was not trained on, and ``strange`` counts the fields asked
+    about that look unlike those.
     """
 
     trained: Trained
@@ -121,11 +121,6 @@ class TrainedFields:
             f"its values say nothing of what it learnt: ask about fields such as those, or train on these"
         )
 
-    def spectrum(self) -> Spectrum:
-        """The spectrum of all rows."""
-        t = len(self.seen)
-        return dense(self.rows.reshape(-1, t) / np.sqrt(len(self.rows)))
-
     def element(self, component: Component, *, tolerance: float, level: float) -> dict[str, Any]:
         """The entries of an `Element`: kept where its mean defect over such fields is bounded below ``tolerance``.
 
@@ -163,37 +158,36 @@ def _operator(trained: Trained, fields: FieldAction, u: Any) -> Any:
     return value.reshape(*fields.grid_after.shape, -1)
 
 
-def _columns(fields: FieldAction, batch: np.ndarray) -> Float[np.ndarray, "k N n"]:
-    return np.asarray(batch, dtype=np.float64).reshape(len(batch), len(fields.grid.points), -1)
-
-
 def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.ndarray) -> bool:
     """Whether a motion along one candidate, either way, leaves most fields such as the operator was trained on."""
-    columns = _columns(fields, inputs)
+    still = columns(fields.grid, inputs)
+    size = still.std(axis=(0, 1))
     with jax.enable_x64(True):
         direction, batch = jnp.asarray(xi), jnp.asarray(inputs, jnp.float64)
-        speed = jax.vmap(lambda u: fields.lie(u, direction))
-        rate = np.sqrt(np.mean(_columns(fields, np.asarray(speed(batch))) ** 2, axis=(0, 1)))
-        size = np.sqrt(np.mean((columns - columns.mean(axis=(0, 1))) ** 2, axis=(0, 1)))
+
+        def speed(_: Any, u: Any, __: Any) -> Any:
+            return jax.vmap(lambda one: fields.lie(one, direction))(u)
+
+        rate = np.sqrt(np.mean(columns(fields.grid, np.asarray(speed(0.0, batch, None))) ** 2, axis=(0, 1)))
+        if (rate[size == 0] > 0).any():
+            return False
         # The channel that moves fastest, in units of its own size.
-        ratio = float(np.max(rate / np.where(size > 0, size, np.inf), initial=0.0))
+        ratio = float(np.max(rate[size > 0] / size[size > 0], initial=0.0))
         if ratio == 0.0:
             return True
-        like = [typical.like(np.asarray(_flow(speed, batch, way * REACH / ratio))) for way in (1, -1)]
+        like = [typical.like(_flow(speed, batch, way * REACH / ratio)) for way in (1, -1)]
     return bool(np.mean(like) >= MOST)
 
 
-def _flow(speed: Any, batch: Any, time: float) -> Any:
-    """exp(time L_xi) of fields, by the classical Runge–Kutta method."""
-    h = time / STEPS
+def _flow(speed: Any, batch: Any, time: float) -> np.ndarray:
+    """exp(time L_xi) of fields, in steps of one length: motions that blow up are seen by what they make."""
+    import diffrax  # slow to import, and of use here alone
 
-    def step(u: Any, _: None) -> tuple[Any, None]:
-        a = speed(u)
-        b = speed(u + h / 2 * a)
-        c = speed(u + h / 2 * b)
-        return u + h / 6 * (a + 2 * b + 2 * c + speed(u + h * c)), None
-
-    return jax.jit(lambda u: jax.lax.scan(step, u, None, length=STEPS)[0])(batch)
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(speed), diffrax.Tsit5(), 0.0, time, time / STEPS, batch, max_steps=2 * STEPS, throw=False
+    )
+    assert solution.ys is not None
+    return np.asarray(solution.ys[0])
 
 
 def _split(view: FieldView, stays: Bool[np.ndarray, " q"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

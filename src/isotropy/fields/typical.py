@@ -54,7 +54,7 @@ class Typical:
             raise IsotropyError(
                 f"{len(fields)} training fields are too few to know what they look like: give at least {LEAST}."
             )
-        fields = _columns(grid, fields)
+        fields = columns(grid, fields)
         order = np.random.default_rng(seed).permutation(len(fields))
         shown, held = fields[order[0::2]], fields[order[1::2]]
         means = shown.mean(axis=0)
@@ -72,7 +72,7 @@ class Typical:
 
     def scores(self, fields: Float[np.ndarray, "k *shape n"]) -> Float[np.ndarray, "k n 5"]:
         """The five numbers for each channel of each field."""
-        fields = _columns(self.grid, fields)
+        fields = columns(self.grid, fields)
         away = fields - self.means
         scores = np.zeros((*fields.shape[::2], 5))
         slopes, rough = (self._slopes(fields, rough=rough) for rough in (False, True))
@@ -87,22 +87,23 @@ class Typical:
             scores[:, k, 2] = np.mean((inside / spread) ** 2, axis=1) if len(spread) else 0.0
         return scores
 
-    def _slopes(self, columns: Float[np.ndarray, "k N n"], *, rough: bool) -> Float[np.ndarray, "k N n d"]:
+    def _slopes(self, values: Float[np.ndarray, "k N n"], *, rough: bool) -> Float[np.ndarray, "k N n d"]:
         with jax.enable_x64(True):
-            batch = jnp.asarray(columns.reshape(len(columns), *self.grid.shape, -1))
+            batch = jnp.asarray(values.reshape(len(values), *self.grid.shape, -1))
             slopes = jax.vmap(partial(self.grid.gradient, rough=rough))(batch)
-            return np.asarray(slopes).reshape(*columns.shape, -1)
+            return np.asarray(slopes).reshape(*values.shape, -1)
 
     def like(self, fields: Float[np.ndarray, "k *shape n"]) -> Bool[np.ndarray, " k"]:
         """Which fields lie within the ranges; those with NaN or infinity do not."""
-        fields = _columns(self.grid, fields)
+        fields = columns(self.grid, fields)
         finite = np.asarray(np.isfinite(fields).all(axis=(1, 2)))
         scores = self.scores(np.where(finite[:, None, None], fields, 0.0)) + NOTHING
         inside = (scores >= (self.lowest + NOTHING) / WIDER) & (scores <= (self.highest + NOTHING) * WIDER)
         return np.asarray(finite & inside.all(axis=(1, 2)))
 
 
-def _columns(grid: Grid, fields: np.ndarray) -> Float[np.ndarray, "k N n"]:
+def columns(grid: Grid, fields: np.ndarray) -> Float[np.ndarray, "k N n"]:
+    """A batch of fields with the points of the grid along one axis, in float64."""
     return np.asarray(fields, dtype=np.float64).reshape(len(fields), len(grid.points), -1)
 
 

@@ -25,8 +25,7 @@ from ..geometry.component import Component
 from ..geometry.sample import Samples
 from ..geometry.section import TRACING
 from ..numerics.decide import CONSISTENT, numerical_floor, vanishes
-from ..numerics.spectrum import Spectrum, dense
-from .fitted import FittedOperator
+from ..numerics.spectrum import Spectrum, dense, unit_directions
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -91,6 +90,11 @@ class FieldView:
         )
 
     @property
+    def estimates(self) -> Sequence[Any]:
+        """Other estimates of the operator: none of one that is known."""
+        return ()
+
+    @property
     def action(self) -> Action:
         """The candidates as they move the inputs."""
         return self.fields.action
@@ -115,26 +119,12 @@ class FieldView:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was looked at, and what the discretisation's part was estimated from."""
-        if isinstance(self.operator, FittedOperator):
-            fitted = self.operator
-            return (
-                f"operator: {len(fitted.refits)} fits to independent pairs of fields on {self.fields.grid}, relative "
-                f"error {fitted.relative_error:.1e} at pairs left out, looked at on {len(self.inputs)} fields",
-            )
         how = "a rougher derivative" + (" and a coarser grid" if callable(self.fields.coarse) else "")
         change = " in what the operator changes" if self.fields.increment else ""
         return (f"operator: {len(self.inputs)} fields on {self.fields.grid}; defects{change} compared with {how}",)
 
     def objection(self, spectrum: Spectrum, *, tolerance: float) -> str:
-        """Why no count may be claimed: a fit that explains too little, or the operator's own discretisation."""
-        if isinstance(self.operator, FittedOperator):
-            error = self.operator.relative_error
-            if error <= tolerance:
-                return ""
-            return (
-                f"the fit leaves {error:.1%} of what the operator does unexplained at pairs left out, more than the "
-                f"{tolerance:.0%} allowed: take more pairs, or a better model"
-            )
+        """Why no count may be claimed: defects that only the operator's own discretisation could explain away."""
         noise = np.max([np.linalg.norm(change @ spectrum.vectors.T, axis=0) for _, change in self.refits()], axis=0)
         small = (spectrum.values > CONSISTENT * np.maximum(self.floors(spectrum), noise)) & (
             spectrum.values < tolerance
@@ -182,8 +172,7 @@ class FieldView:
         The last is the share of the fields that interpolating there and back loses.
         """
         fields, run = self.fields, _runner(self.operator, self.dtype)
-        fits = self.operator.refits if isinstance(self.operator, FittedOperator) else ()
-        again = [_runner(fit, self.dtype) for fit in fits]
+        again = [_runner(fit, self.dtype) for fit in self.estimates]
         sizes, squares, spread, lost = [], [], [], 0.0
         for u in self.inputs:
             moved, value = fields.move(u, component), run(u)
@@ -196,17 +185,6 @@ class FieldView:
             lost += float(np.sum((_there_and_back(fields.grid, u, component) - u) ** 2))
         total = float(np.sum(self.inputs**2))
         return np.array(sizes), np.array(squares), float(np.mean(spread)), np.sqrt(lost / total) if total else 0.0
-
-
-def unit_directions(terms: Float[np.ndarray, "rows q"], dtype: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scales (q,) of the columns, directions (s, q) of unit size in all of them, and those (u, q) without any."""
-    size = np.linalg.norm(terms, axis=0)
-    units = 1 / np.where(size > 0, size, 1.0)
-    spectrum = dense(terms * units)
-    floor = numerical_floor(dtype, terms.shape[1], spectrum.values.max(initial=0.0))
-    kept = int((spectrum.values > floor).sum())
-    seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
-    return units, seen * units, spectrum.vectors[kept:] * units
 
 
 def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarray:

@@ -28,34 +28,40 @@ WIDTH, DEPTH, PRODUCTS, HIGHEST = 8, 2, 4, 8
 
 
 class Located(eqx.Module):
-    """An operator that is told where it is, and so may do different things at different places.
-
-    On a periodic box the place is the sine and cosine of each coordinate, which meet themselves at the edge.
-    """
+    """An operator that is told where it is, by more channels, and so may do different things at different places."""
 
     inner: Any
     places: Frozen
 
-    def __init__(self, grid: Periodic, inputs: int, outputs: int, *, residual: bool, key: PRNGKeyArray):
-        angle = 2 * np.pi * (grid.points - grid.centre) / grid.lengths
-        places = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-        self.places = Frozen(places.reshape(*grid.shape, -1))
-        scalar = Trivial(grid.dimension).scalar
-        self.inner = NeuralOperator(
-            (inputs + 2 * grid.dimension) * scalar,
-            outputs * scalar,
-            grid,
-            width=max(WIDTH, 2 * outputs),
-            depth=DEPTH,
-            modes=max(1, min(HIGHEST, (min(grid.shape) - 1) // 2)),
-            channels=PRODUCTS,
-            residual=residual,
-            key=key,
-        )
+    def __init__(self, inner: Any, places: Float[np.ndarray, "*shape d"]):
+        self.inner, self.places = inner, Frozen(places)
 
     def __call__(self, u: Float[Array, "*shape n"]) -> Float[Array, "*shape m"]:
         """The image of one field."""
         return self.inner(jnp.concatenate([u, self.places.astype(u.dtype)], axis=-1))
+
+
+def circles(grid: Periodic) -> Float[np.ndarray, "*shape 2d"]:
+    """The cosine and sine of each coordinate of a periodic box, which meet themselves at its edge."""
+    angle = 2 * np.pi * (grid.points - grid.centre) / grid.lengths
+    return np.concatenate([np.cos(angle), np.sin(angle)], axis=1).reshape(*grid.shape, -1)
+
+
+def _general(grid: Periodic, inputs: int, outputs: int, *, residual: bool, key: PRNGKeyArray) -> Located:
+    """The operator without any symmetry that is fitted by default."""
+    scalar = Trivial(grid.dimension).scalar
+    inner = NeuralOperator(
+        (inputs + 2 * grid.dimension) * scalar,
+        outputs * scalar,
+        grid,
+        width=max(WIDTH, 2 * outputs),
+        depth=DEPTH,
+        modes=max(1, min(HIGHEST, (min(grid.shape) - 1) // 2)),
+        channels=PRODUCTS,
+        residual=residual,
+        key=key,
+    )
+    return Located(inner, circles(grid))
 
 
 def fit_operator(
@@ -90,9 +96,10 @@ def fit_operator(
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise IsotropyError(f"`{name}` must be a whole number of at least 1. Got {count!r}.")
-    for name, value, least in (("rate", rate, np.nextafter(0, 1)), ("noise", noise, 0.0)):
-        if not np.isfinite(value) or value < least:
-            raise IsotropyError(f"`{name}` must be a number above 0, or 0 for no noise. Got {value!r}.")
+    if not np.isfinite(rate) or rate <= 0:
+        raise IsotropyError(f"`rate` must be a number above 0. Got {rate!r}.")
+    if not np.isfinite(noise) or noise < 0:
+        raise IsotropyError(f"`noise` must be a number of at least 0. Got {noise!r}.")
     residual = U.shape[-1] == V.shape[-1]
     goal = V - U if residual else V - V.mean(axis=0)
     if not goal.any():
@@ -102,7 +109,7 @@ def fit_operator(
         if not isinstance(grid, Periodic):
             raise IsotropyError(f"{grid} has no operator by default: pass `model`, which makes one from a key.")
         one, many = U.shape[-1], V.shape[-1]
-        model = lambda key: Located(grid, one, many, residual=residual, key=key)  # noqa: E731
+        model = lambda key: _general(grid, one, many, residual=residual, key=key)  # noqa: E731
     order = np.random.default_rng(seed).permutation(len(U))
     # As many in each, so that one compiled training serves both.
     halves = [order[0::2][: len(U) // 2], order[1::2]]

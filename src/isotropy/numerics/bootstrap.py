@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from .grassmann import SubspaceFit
 from .losses import Smooth
-from .surviving import WEIGHTS, LikelihoodQuestion
+from .surviving import WEIGHTS, LikelihoodQuestion, Refit
 
 EXCEEDED = 10
 """Draws at least as far off as the data after which the chance is known well enough to stop."""
@@ -40,13 +40,11 @@ class BootstrapQuestion(LikelihoodQuestion):
         super().__init__(loss, operator, count=count)
         self.redraw, self.resamples, self.seed = redraw, resamples, seed
 
-    def _chance(
-        self, rise: float, extra: int, coefficients: np.ndarray, basis: np.ndarray, subspace: np.ndarray | None
-    ) -> float:
+    def _chance(self, rise: float, extra: int, fitted: int, refit: Refit) -> float:
         rng = np.random.default_rng(self.seed)
         exceeded = done = 0
         for _ in range(self.resamples):
-            drawn = self._rise(self.redraw(coefficients, rng), basis, subspace)
+            drawn = self._rise(self.redraw(refit.coefficients, rng), refit)
             if drawn is None:
                 continue
             done += 1
@@ -55,12 +53,13 @@ class BootstrapQuestion(LikelihoodQuestion):
                 return exceeded / done
         return (exceeded + 1) / (done + 1)
 
-    def _rise(self, loss: Smooth, basis: np.ndarray, subspace: np.ndarray | None) -> float | None:
+    def _rise(self, loss: Smooth, refit: Refit) -> float | None:
         """Twice the rise of one draw's log-likelihood, over its dispersion; None where its free fit does not exist."""
         free = loss.minimise()
         value, gradient = loss.value_and_gradient(free)
         if np.linalg.norm(gradient) > np.sqrt(np.finfo(float).eps) * max(abs(value), np.finfo(float).tiny):
             return None
+        basis, subspace = refit.basis, refit.subspace
         if subspace is not None and 0 < subspace.shape[1] < self.fit.generators:
             moment = loss.hessian(free)
             product = moment @ free

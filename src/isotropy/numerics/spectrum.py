@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
 from jaxtyping import Float
 
 from ..errors import IsotropyError
+from .decide import numerical_floor
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,22 @@ def dense(matrix: Float[np.ndarray, "p q"], *, rows: int | None = None) -> Spect
         matrix = _triangle(matrix)
     _, values, vectors = np.linalg.svd(matrix, full_matrices=True)
     return Spectrum(np.concatenate([values, np.zeros(columns - len(values))]), vectors, rows)
+
+
+def unit_directions(
+    terms: Float[np.ndarray, "rows q"], dtype: Any
+) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, "s q"], Float[np.ndarray, "u q"]]:
+    """Scales of the columns, directions of unit size in all of them, and directions that no row sees.
+
+    Sizes are told from zero in the precision ``dtype`` of what was measured.
+    """
+    size = np.linalg.norm(terms, axis=0)
+    units = 1 / np.where(size > 0, size, 1.0)
+    spectrum = dense(terms * units)
+    floor = numerical_floor(dtype, terms.shape[1], spectrum.values.max(initial=0.0))
+    kept = int((spectrum.values > floor).sum())
+    seen = spectrum.vectors[:kept] / spectrum.values[:kept, None]
+    return units, seen * units, spectrum.vectors[kept:] * units
 
 
 def streamed(blocks: Iterable[Float[np.ndarray, "b q"]], columns: int) -> Spectrum:

@@ -64,6 +64,15 @@ class Survival:
         return self.subspace.shape[1]
 
 
+@dataclass(frozen=True)
+class Refit:
+    """Coefficients (f, c) inside ``basis`` (f, k), which ``subspace`` (q, s) leaves unchanged; None for none."""
+
+    coefficients: np.ndarray
+    basis: np.ndarray
+    subspace: np.ndarray | None
+
+
 def spare(
     design: Float[np.ndarray, "n f"], targets: Float[np.ndarray, "n c"], weights: Float[np.ndarray, " n"] | None
 ) -> float:
@@ -137,18 +146,16 @@ class Question:
         self, basis: np.ndarray, dimension: int, subspace: np.ndarray | None = None
     ) -> tuple[Trial, np.ndarray]:
         """The refit by ``basis`` against the unconstrained one; ``subspace`` (q, s) is what leaves it unchanged."""
-        q = self.fit.generators
         coefficients, rise, lost = self._refit(basis)
+        rise = max(rise, 0.0)
         # The subspace was fitted too, which gives the refit that many more numbers to choose.
-        extra = max(lost * self.outputs - dimension * (q - dimension), 1)
-        statistic = max(rise, 0.0) / extra
-        p_value = self._chance(max(rise, 0.0), extra, coefficients, basis, subspace)
-        return Trial(dimension, basis.shape[1], statistic, p_value), coefficients
+        fitted = dimension * (self.fit.generators - dimension)
+        extra = max(lost * self.outputs - fitted, 1)
+        p_value = self._chance(rise, extra, fitted, Refit(coefficients, basis, subspace))
+        return Trial(dimension, basis.shape[1], rise / extra, p_value), coefficients
 
-    def _chance(
-        self, rise: float, extra: int, coefficients: np.ndarray, basis: np.ndarray, subspace: np.ndarray | None
-    ) -> float:
-        """How likely so large a rise is where ``coefficients`` are the truth."""
+    def _chance(self, rise: float, extra: int, fitted: int, refit: Refit) -> float:
+        """How likely so large a rise is where ``refit`` is the truth: ``extra`` numbers less, ``fitted`` put off."""
         if self.known:
             return float(scipy.stats.chi2.sf(rise, extra))
         return float(scipy.stats.f.sf(rise / extra, extra, self.degrees))

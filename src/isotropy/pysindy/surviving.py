@@ -19,7 +19,7 @@ from ..numerics.decide import Decision, nameable, numerical_floor
 from ..numerics.losses import LeastSquares
 from ..numerics.matrix_map import MatrixMap
 from ..numerics.readable import sparse_basis
-from ..numerics.surviving import Question, Trial
+from ..numerics.surviving import Question, Refit
 from ..promote.problem import Problem
 from ..promote.verdict import from_data
 from ..results.discovery import Discovery, Element, Unseen
@@ -124,13 +124,8 @@ class RobustQuestion(Question):
         """Whether the data say how large their errors are."""
         return self.evidence.answerable
 
-    def compare(self, basis: np.ndarray, dimension: int) -> tuple[Trial, np.ndarray]:
-        """The refit by ``basis`` against the unconstrained one."""
-        # The subspace was fitted too, which gives the refit that many more numbers to choose.
-        fitted = dimension * (self.fit.generators - dimension)
-        coefficients, rise, lost = self._refit(basis)
-        p_value = self.evidence.p_value(basis, fitted=fitted)
-        return Trial(dimension, basis.shape[1], max(rise, 0.0) / max(lost - fitted, 1), p_value), coefficients
+    def _chance(self, rise: float, extra: int, fitted: int, refit: Refit) -> float:
+        return self.evidence.p_value(refit.basis, fitted=fitted)
 
 
 def _proposed(
