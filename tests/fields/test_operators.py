@@ -274,6 +274,17 @@ def test_bad_input_gets_one_clear_error(inputs, operator, message):
         iso.discover(operator, fields.FieldAction(grid, PLANE), inputs)
 
 
+def test_what_is_no_operator_between_fields_is_refused():
+    action = fields.FieldAction(fields.Periodic((8, 8)), PLANE)
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    with pytest.raises(iso.IsotropyError, match="fit_operator"):
+        iso.discover(iso.Data(points, points[:, :1] ** 2, classes=["polynomials"]), action)
+    with pytest.raises(iso.IsotropyError, match="function of one field"):
+        iso.discover(np.ones((8, 8)), action, np.ones((2, 8, 8)))
+    with pytest.raises(iso.IsotropyError, match="third argument"):
+        iso.discover(lambda u: u, action)
+
+
 def test_an_action_that_does_not_fit_is_refused():
     grid = fields.Periodic((8, 8))
     with pytest.raises(iso.IsotropyError, match="coordinates"):

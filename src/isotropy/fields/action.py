@@ -12,7 +12,10 @@ from jaxtyping import Array, Float
 
 from ..errors import IsotropyError
 from ..geometry.action import Action
+from ..geometry.cloud import Cloud
 from ..geometry.component import Component
+from ..geometry.data import Data
+from ..geometry.estimate import Estimate
 from ..geometry.trained import Trained
 from ..groups.group import Group
 from .fitted import FittedOperator, FittedView
@@ -137,6 +140,18 @@ class FieldAction:
 
     def look(self, operator: Any, fields: Any) -> FieldView | TrainedFields:
         """The operator of all candidates on ``fields`` (k, *shape, n), ready for `iso.discover`."""
+        if isinstance(operator, Data | Cloud | Estimate):
+            raise IsotropyError(
+                f"a `FieldAction` moves fields, and {type(operator).__name__} holds points: for pairs of fields pass "
+                f"`nn.fit_operator(U, V, grid)`, for a network `iso.Trained(network, fields)`."
+            )
+        if not callable(operator) and not isinstance(operator, Trained):
+            raise IsotropyError(f"the operator must be a function of one field. Got {type(operator).__name__}.")
+        if fields is None and not isinstance(operator, Trained | FittedOperator):
+            raise IsotropyError(
+                f"say on which fields the operator is looked at: pass an array of shape {('k', *self.grid.shape, 'n')} "
+                f"as the third argument of `iso.discover`."
+            )
         if isinstance(operator, Trained):
             from .trained import TrainedFields
 
