@@ -70,7 +70,7 @@ class TrainedFields:
         view = FieldView.of(partial(_operator, trained, fields), fields, inputs, refits=())
         stays = np.ones(fields.dimension, bool)
         if not _mostly(strange, len(inputs)):
-            stays = np.array([_stays(fields, typical, inputs, xi) for xi in np.eye(fields.dimension)])
+            stays = _staying(fields, typical, inputs)
         rows, seen, hidden, leaving = _split(view, stays)
         return cls(trained, view, typical, rows, seen, hidden, leaving, strange)
 
@@ -158,36 +158,37 @@ def _operator(trained: Trained, fields: FieldAction, u: Any) -> Any:
     return value.reshape(*fields.grid_after.shape, -1)
 
 
-def _stays(fields: FieldAction, typical: Typical, inputs: np.ndarray, xi: np.ndarray) -> bool:
-    """Whether a motion along one candidate, either way, leaves most fields such as the operator was trained on."""
-    still = columns(fields.grid, inputs)
-    size = still.std(axis=(0, 1))
-    with jax.enable_x64(True):
-        direction, batch = jnp.asarray(xi), jnp.asarray(inputs, jnp.float64)
-
-        def speed(_: Any, u: Any, __: Any) -> Any:
-            return jax.vmap(lambda one: fields.lie(one, direction))(u)
-
-        rate = np.sqrt(np.mean(columns(fields.grid, np.asarray(speed(0.0, batch, None))) ** 2, axis=(0, 1)))
-        if (rate[size == 0] > 0).any():
-            return False
-        # The channel that moves fastest, in units of its own size.
-        ratio = float(np.max(rate[size > 0] / size[size > 0], initial=0.0))
-        if ratio == 0.0:
-            return True
-        like = [typical.like(_flow(speed, batch, way * REACH / ratio)) for way in (1, -1)]
-    return bool(np.mean(like) >= MOST)
-
-
-def _flow(speed: Any, batch: Any, time: float) -> np.ndarray:
-    """exp(time L_xi) of fields, in steps of one length: motions that blow up are seen by what they make."""
+def _staying(fields: FieldAction, typical: Typical, inputs: np.ndarray) -> Bool[np.ndarray, " q"]:
+    """Which candidates, followed either way, leave most fields such as the operator was trained on."""
     import diffrax  # slow to import, and of use here alone
 
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(speed), diffrax.Tsit5(), 0.0, time, time / STEPS, batch, max_steps=2 * STEPS, throw=False
-    )
-    assert solution.ys is not None
-    return np.asarray(solution.ys[0])
+    def speed(_: Any, u: Any, direction: Any) -> Any:
+        return jax.vmap(lambda one: fields.lie(one, direction))(u)
+
+    @jax.jit
+    def flow(u: Any, direction: Any, time: Any) -> Any:
+        """exp(time L_xi) u, in steps of one length: motions that blow up are seen by what they make."""
+        term, most = diffrax.ODETerm(speed), 2 * STEPS
+        solution = diffrax.diffeqsolve(
+            term, diffrax.Tsit5(), 0.0, time, time / STEPS, u, direction, max_steps=most, throw=False
+        )
+        assert solution.ys is not None
+        return solution.ys[0]
+
+    size = columns(fields.grid, inputs).std(axis=(0, 1))
+    found = []
+    with jax.enable_x64(True):
+        batch, first = jnp.asarray(inputs, jnp.float64), jax.jit(partial(speed, 0.0))
+        for direction in jnp.eye(fields.dimension):
+            rate = np.sqrt(np.mean(columns(fields.grid, np.asarray(first(batch, direction))) ** 2, axis=(0, 1)))
+            # The channel that moves fastest, in units of its own size; what never moved may not begin to.
+            ratio = float(np.max(rate[size > 0] / size[size > 0], initial=0.0))
+            if ratio == 0.0 or (rate[size == 0] > 0).any():
+                found.append(not rate.any())
+                continue
+            ends = [np.asarray(flow(batch, direction, way * REACH / ratio)) for way in (1, -1)]
+            found.append(np.mean([typical.like(end) for end in ends]) >= MOST)
+    return np.array(found, dtype=bool)
 
 
 def _split(view: FieldView, stays: Bool[np.ndarray, " q"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from ..errors import IsotropyError
 from .grid import Grid
@@ -75,7 +75,7 @@ class Typical:
         fields = columns(self.grid, fields)
         away = fields - self.means
         scores = np.zeros((*fields.shape[::2], 5))
-        slopes, rough = (self._slopes(fields, rough=rough) for rough in (False, True))
+        slopes, rough = (_slopes(self.grid, fields, rough=rough) for rough in (False, True))
         slope, missed = (np.sum(part**2, axis=(1, 3)) for part in (slopes, slopes - rough))
         scores[..., 3] = slope / _positive(np.sum(fields**2, axis=1))
         scores[..., 4] = missed / _positive(slope)
@@ -87,12 +87,6 @@ class Typical:
             scores[:, k, 2] = np.mean((inside / spread) ** 2, axis=1) if len(spread) else 0.0
         return scores
 
-    def _slopes(self, values: Float[np.ndarray, "k N n"], *, rough: bool) -> Float[np.ndarray, "k N n d"]:
-        with jax.enable_x64(True):
-            batch = jnp.asarray(values.reshape(len(values), *self.grid.shape, -1))
-            slopes = jax.vmap(partial(self.grid.gradient, rough=rough))(batch)
-            return np.asarray(slopes).reshape(*values.shape, -1)
-
     def like(self, fields: Float[np.ndarray, "k *shape n"]) -> Bool[np.ndarray, " k"]:
         """Which fields lie within the ranges; those with NaN or infinity do not."""
         fields = columns(self.grid, fields)
@@ -100,6 +94,17 @@ class Typical:
         scores = self.scores(np.where(finite[:, None, None], fields, 0.0)) + NOTHING
         inside = (scores >= (self.lowest + NOTHING) / WIDER) & (scores <= (self.highest + NOTHING) * WIDER)
         return np.asarray(finite & inside.all(axis=(1, 2)))
+
+
+def _slopes(grid: Grid, values: Float[np.ndarray, "k N n"], *, rough: bool) -> Float[np.ndarray, "k N n d"]:
+    with jax.enable_x64(True):
+        batch = jnp.asarray(values.reshape(len(values), *grid.shape, -1))
+        return np.asarray(_gradients(batch, grid=grid, rough=rough)).reshape(*values.shape, -1)
+
+
+@partial(jax.jit, static_argnames=("grid", "rough"))
+def _gradients(batch: Array, *, grid: Grid, rough: bool) -> Array:
+    return jax.vmap(partial(grid.gradient, rough=rough))(batch)
 
 
 def columns(grid: Grid, fields: np.ndarray) -> Float[np.ndarray, "k N n"]:
