@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Half of a test is compiling what runs once: code that is not optimised takes a quarter less time in all.
+# `make test-all`, and the wheel's tests in CI, run what users run.
+QUICK := XLA_FLAGS=--xla_backend_optimization_level=0
 
 .PHONY: help demo test doctest test-all lint docs docs-serve bench bench-emlp bench-calibration paper paper-full wheel clean
 
@@ -15,7 +18,7 @@ demo: $(VENV)/installed  ## the main job on real data: the laws of the planets, 
 	$(BIN)/python examples/planets/demo.py
 
 test: $(VENV)/installed-test  ## the tests: everything but the full-size cases and the documentation's examples
-	$(PYTEST) -m "not slow and not docs" --numprocesses auto --maxprocesses 4 tests
+	$(QUICK) $(PYTEST) -m "not slow and not docs" --numprocesses auto --maxprocesses 4 tests
 
 doctest: $(VENV)/installed-test  ## the examples of the sources, the README and the documentation
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --doctest-modules src tests/test_docs.py

@@ -158,7 +158,7 @@ class FieldAction:
             return TrainedFields.of(operator, self, fields)
         if isinstance(operator, FittedOperator):
             inputs = operator.inputs if fields is None else fields
-            return FittedView.of(operator, self, inputs, refits=operator.refits)
+            return FittedView.of(operator, self, inputs, refits=operator.refits, averaged=operator.averaged)
         return FieldView.of(operator, self, fields)
 
     def __repr__(self) -> str:

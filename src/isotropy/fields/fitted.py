@@ -10,7 +10,7 @@ import numpy as np
 from .. import validate
 from ..errors import IsotropyError
 from ..numerics.spectrum import Spectrum
-from .view import FieldView
+from .view import FieldView, runner
 
 
 class FittedOperator:
@@ -45,6 +45,7 @@ class FittedOperator:
             raise IsotropyError(f"`relative_error` must be a number of at least 0. Got {relative_error!r}.")
         self.relative_error = float(relative_error)
         self.inputs = validate.array(inputs, "inputs", ndim=None)
+        self.averaged = operator is None
         self.operator = operator or self._mean
 
     def _mean(self, u: Any) -> Any:
@@ -68,11 +69,6 @@ class FittedView(FieldView):
     operator: FittedOperator
 
     @property
-    def estimates(self) -> Sequence[Callable[[Any], Any]]:
-        """The fits to independent parts of the pairs."""
-        return self.operator.refits
-
-    @property
     def remarks(self) -> tuple[str, ...]:
         """What was looked at, and how well it was fitted."""
         fitted = self.operator
@@ -90,3 +86,14 @@ class FittedView(FieldView):
             f"the fit leaves {error:.1%} of what the operator does unexplained at pairs left out, more than the "
             f"{tolerance:.0%} allowed: take more pairs, or a better model"
         )
+
+    def _runner(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
+        """Of the fits to independent parts of the pairs too; their mean needs no compiling of its own."""
+        fits = [runner(fit, self.dtype) for fit in self.operator.refits]
+        own = None if self.operator.averaged else runner(self.operator, self.dtype)
+
+        def run(u: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+            values = [fit(u) for fit in fits]
+            return np.mean(values, axis=0) if own is None else own(u), values
+
+        return run

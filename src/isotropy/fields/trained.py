@@ -7,8 +7,9 @@ about are of another kind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
@@ -158,16 +159,16 @@ def _operator(trained: Trained, fields: FieldAction, u: Any) -> Any:
     return value.reshape(*fields.grid_after.shape, -1)
 
 
-def _staying(fields: FieldAction, typical: Typical, inputs: np.ndarray) -> Bool[np.ndarray, " q"]:
-    """Which candidates, followed either way, leave most fields such as the operator was trained on."""
+@lru_cache(maxsize=8)
+def _followed(fields: FieldAction) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """L_xi of a batch, and exp(time L_xi), compiled once for all operators that are asked about."""
     import diffrax  # slow to import, and of use here alone
 
     def speed(_: Any, u: Any, direction: Any) -> Any:
         return jax.vmap(lambda one: fields.lie(one, direction))(u)
 
-    @jax.jit
     def flow(u: Any, direction: Any, time: Any) -> Any:
-        """exp(time L_xi) u, in steps of one length: motions that blow up are seen by what they make."""
+        """In steps of one length: motions that blow up are seen by what they make."""
         term, most = diffrax.ODETerm(speed), 2 * STEPS
         solution = diffrax.diffeqsolve(
             term, diffrax.Tsit5(), 0.0, time, time / STEPS, u, direction, max_steps=most, throw=False
@@ -175,12 +176,18 @@ def _staying(fields: FieldAction, typical: Typical, inputs: np.ndarray) -> Bool[
         assert solution.ys is not None
         return solution.ys[0]
 
+    return jax.jit(partial(speed, 0.0)), jax.jit(flow)
+
+
+def _staying(fields: FieldAction, typical: Typical, inputs: np.ndarray) -> Bool[np.ndarray, " q"]:
+    """Which candidates, followed either way, leave most fields such as the operator was trained on."""
+    speed, flow = _followed(fields)
     size = columns(fields.grid, inputs).std(axis=(0, 1))
     found = []
     with jax.enable_x64(True):
-        batch, first = jnp.asarray(inputs, jnp.float64), jax.jit(partial(speed, 0.0))
+        batch = jnp.asarray(inputs, jnp.float64)
         for direction in jnp.eye(fields.dimension):
-            rate = np.sqrt(np.mean(columns(fields.grid, np.asarray(first(batch, direction))) ** 2, axis=(0, 1)))
+            rate = np.sqrt(np.mean(columns(fields.grid, np.asarray(speed(batch, direction))) ** 2, axis=(0, 1)))
             # The channel that moves fastest, in units of its own size; what never moved may not begin to.
             ratio = float(np.max(rate[size > 0] / size[size > 0], initial=0.0))
             if ratio == 0.0 or (rate[size == 0] > 0).any():

@@ -8,7 +8,7 @@ discretisation's own part of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +59,19 @@ class FieldView:
     dtype: np.dtype
 
     @classmethod
-    def of(cls, operator: Any, fields: FieldAction, inputs: Any, *, refits: Sequence[Any] | None = None) -> FieldView:
+    def of(
+        cls,
+        operator: Any,
+        fields: FieldAction,
+        inputs: Any,
+        *,
+        refits: Sequence[Any] | None = None,
+        averaged: bool = False,
+    ) -> FieldView:
         """Take the derivatives. Raises `IsotropyError` for fields that do not fit and operators JAX cannot follow.
 
-        ``refits`` are other estimates of the operator, whose rows take the place of other discretisations'.
+        ``refits`` are other estimates of the operator, whose rows take the place of other discretisations'. Where it
+        is ``averaged`` over them, so are the derivatives.
         """
         if not fields.dimension:
             raise IsotropyError(
@@ -72,14 +81,18 @@ class FieldView:
         inputs = fields.checked(validate.array(inputs, "fields", ndim=None))
         for u in inputs:
             fields.grid.check(u, "fields")
-        before, after, sizes, dtype = _terms(operator, fields, inputs)
+        again = [_terms(fit, fields, inputs) for fit in refits or ()]
+        if averaged:
+            before, after, sizes = (np.mean([terms[i] for terms in again], axis=0) for i in range(3))
+            dtype = again[0][3]
+        else:
+            before, after, sizes, dtype = _terms(operator, fields, inputs)
+        if refits is None:
+            again = [_terms(operator, fields, inputs, rough=True)]
         q, k = fields.dimension, len(inputs)
         if k * before.shape[1] < 2 * q:
             raise IsotropyError(f"{k} fields are too few for {q} candidates: take more fields.")
-        others = []
-        for again in [operator] if refits is None else refits:
-            other, another, *_ = _terms(again, fields, inputs, rough=refits is None)
-            others.append((_flat(other - another), _flat(other - another) - _flat(before - after)))
+        others = [(_flat(one - other), _flat(one - other) - _flat(before - after)) for one, other, *_ in again]
         if refits is None and callable(fields.coarse):
             others.append(_on_coarser(fields, inputs, before - after))
         units, seen, hidden = unit_directions(np.concatenate([_flat(before), _flat(after)]) / np.sqrt(2), dtype)
@@ -88,11 +101,6 @@ class FieldView:
         return cls(
             fields, operator, inputs, _flat(before), _flat(after), tuple(others), sizes, units, seen, hidden, dtype
         )
-
-    @property
-    def estimates(self) -> Sequence[Any]:
-        """Other estimates of the operator: none of one that is known."""
-        return ()
 
     @property
     def action(self) -> Action:
@@ -171,20 +179,29 @@ class FieldView:
 
         The last is the share of the fields that interpolating there and back loses.
         """
-        fields, run = self.fields, _runner(self.operator, self.dtype)
-        again = [_runner(fit, self.dtype) for fit in self.estimates]
+        fields, run = self.fields, self._runner()
         sizes, squares, spread, lost = [], [], [], 0.0
         for u in self.inputs:
-            moved, value = fields.move(u, component), run(u)
-            there, back = run(moved), fields.move(value, component, after=True)
-            end = moved if fields.increment else 0.0
+            moved = fields.move(u, component)
+            value, values = run(u)
+            there, theres = run(moved)
+            back = fields.move(value, component, after=True)
+            start = moved if fields.increment else 0.0
             squares.append(np.sum((there - back) ** 2))
-            sizes.append((np.sum((back - end) ** 2) + np.sum((there - end) ** 2)) / 2)
-            others = [other(moved) - fields.move(other(u), component, after=True) - (there - back) for other in again]
+            sizes.append((np.sum((back - start) ** 2) + np.sum((there - start) ** 2)) / 2)
+            others = [
+                one - fields.move(other, component, after=True) - (there - back)
+                for other, one in zip(values, theres, strict=True)
+            ]
             spread.append(np.mean([np.sum(change**2) for change in others]) if others else 0.0)
             lost += float(np.sum((_there_and_back(fields.grid, u, component) - u) ** 2))
         total = float(np.sum(self.inputs**2))
         return np.array(sizes), np.array(squares), float(np.mean(spread)), np.sqrt(lost / total) if total else 0.0
+
+    def _runner(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
+        """The operator's value at a field, compiled, and those of other estimates: none of one that is known."""
+        run = runner(self.operator, self.dtype)
+        return lambda u: (run(u), [])
 
 
 def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarray:
@@ -199,7 +216,8 @@ def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarr
     return grid.interpolate(moved, back).reshape(np.shape(u))
 
 
-def _runner(operator: Any, dtype: np.dtype) -> Any:
+def runner(operator: Any, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    """The operator's value at a field, compiled, in float64."""
     compiled = jax.jit(lambda u: operator(u))  # Modules with arrays have no hash.
 
     def run(u: np.ndarray) -> np.ndarray:
