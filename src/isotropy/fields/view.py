@@ -83,8 +83,9 @@ class FieldView:
             fields.grid.check(u, "fields")
         again = [_terms(fit, fields, inputs) for fit in refits or ()]
         if averaged:
-            before, after, sizes = (np.mean([terms[i] for terms in again], axis=0) for i in range(3))
-            dtype = again[0][3]
+            befores, afters, all_sizes, dtypes = zip(*again, strict=True)
+            before, after, sizes = (np.mean(parts, axis=0) for parts in (befores, afters, all_sizes))
+            dtype = dtypes[0]
         else:
             before, after, sizes, dtype = _terms(operator, fields, inputs)
         if refits is None:
