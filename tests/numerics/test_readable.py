@@ -96,6 +96,15 @@ def test_the_answer_depends_on_the_span_alone():
     assert np.array_equal(sparse_basis(rows), sparse_basis(rows))
 
 
+def test_large_blocks_are_spanned_with_less_search(monkeypatch):
+    """With hardly any work allowed there are few starts and no exchanges; the span is kept and zeros are true ones."""
+    span = np.random.default_rng(0).normal(size=(6, 14))
+    monkeypatch.setattr("isotropy.numerics.readable.WORK", 1)
+    rows = sparse_basis(span)
+    assert np.linalg.matrix_rank(np.vstack([span, rows])) == np.linalg.matrix_rank(rows) == 6
+    assert (rows == 0).sum() >= 6 * 5  # an echelon form has as many
+
+
 def test_order_says_which_entry_comes_first():
     span = np.array([[0.0, 1.0, -1.0]])
     assert np.array_equal(sparse_basis(span), [[0, 1, -1]])

@@ -90,8 +90,10 @@ class SubspaceFit:
         factor = scipy.linalg.cho_factor(matrix, check_finite=False, overwrite_a=True)
         return scipy.linalg.cho_solve(factor, self.product, check_finite=False)
 
-    def fit(self, start: Float[np.ndarray, "q s"], weight: float, *, steps: int = STEPS) -> Float[np.ndarray, "q s"]:
-        """The subspace that minimises loss plus weight times penalty, from ``start``."""
+    def fit(
+        self, start: Float[np.ndarray, "q s"], weight: float, *, steps: int = STEPS
+    ) -> tuple[Float[np.ndarray, "q s"], float]:
+        """The subspace that minimises loss plus weight times penalty, from ``start``, and that minimum."""
 
         def objective(subspace: np.ndarray) -> tuple[float, np.ndarray]:
             w = self.coefficients(subspace, weight)
@@ -101,13 +103,6 @@ class SubspaceFit:
             return loss + scale * float((subspace * moved).sum()), 2.0 * scale * moved
 
         return descend(objective, start, steps=steps)
-
-    def fit_along(self, start: Float[np.ndarray, "q s"], weights: tuple[float, ...]) -> Float[np.ndarray, "q s"]:
-        """`fit` through rising weights, each from where the last one ended."""
-        subspace = start
-        for weight in weights:
-            subspace = self.fit(subspace, weight)
-        return subspace
 
     def settle(
         self, start: Float[np.ndarray, "q s"], nullity: int, *, steps: int = 200
@@ -124,7 +119,7 @@ class SubspaceFit:
             values, vectors = np.linalg.eigh(self.penalty(subspace))
             return float(values[:nullity].sum()), 2.0 * self.pull(vectors[:, :nullity]) @ subspace
 
-        subspace = descend(objective, start, steps=steps)
+        subspace, _ = descend(objective, start, steps=steps)
         for _ in range(3):
             # Near the end each half has a closed form, and rounding is reached in a step or two.
             values, vectors = np.linalg.eigh(self.penalty(subspace))
@@ -135,8 +130,11 @@ class SubspaceFit:
         return subspace, vectors[:, :nullity], float(left / np.sqrt(max(values[-1], np.finfo(float).tiny)))
 
 
-def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> Float[np.ndarray, "q s"]:
-    """L-BFGS on subspaces: ``objective`` gives a value that depends on the span alone, and its plain gradient."""
+def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> tuple[Float[np.ndarray, "q s"], float]:
+    """L-BFGS on subspaces, and the value reached.
+
+    ``objective`` gives a value that depends on the span alone, and its plain gradient.
+    """
     shape = start.shape
 
     def flat(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -147,4 +145,4 @@ def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> Float[
 
     options = {"maxiter": steps, "ftol": 0.0, "gtol": 0.0, "maxcor": 20}
     found = scipy.optimize.minimize(flat, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.linalg.qr(found.x.reshape(shape))[0]
+    return np.linalg.qr(found.x.reshape(shape))[0], float(found.fun)

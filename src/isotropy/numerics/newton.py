@@ -63,8 +63,9 @@ class Newton:
             free = loss.shape[0] - loss.size
             operator = terms[0].operator
             if free > 0 and free * operator.rows * operator.columns <= LARGEST:
-                # A step costs about as much as a fifth as many splitting steps, and a few are needed.
-                self.worth, self._loss, self._operator = free // 2, loss, operator
+                # A step costs about as much as a fifth as many splitting steps; it mostly works from the first
+                # certificate on, and where the rank is not full it is given up at once.
+                self.worth, self._loss, self._operator = free // 4, loss, operator
 
     def full(self, rank: int) -> bool:
         """Whether so many singular values above a threshold make a minimum of full rank likely."""

@@ -42,8 +42,23 @@ def snap(values: Any, noise: Any = None) -> list[Fraction | float]:
     [Fraction(3, 4), Fraction(-2, 1), 3.14159]
     """
     values = validate.array(values, "values", minimum_size=0).ravel()
+    values = values.astype(np.float64)
     errors = np.broadcast_to(_noise(values, noise), values.shape)
-    return [_snap(float(value), float(error)) for value, error in zip(values, errors, strict=True)]
+    found: list[Fraction | float] = values.tolist()
+    zero = np.abs(values) <= errors
+    for k in np.flatnonzero(zero):
+        found[k] = Fraction(0)
+    left = np.flatnonzero(~zero)
+    for denominator in range(1, LARGEST_DENOMINATOR + 1):
+        left = left[errors[left] * denominator**2 <= CHANCE]
+        if not len(left):
+            break
+        numerators = np.round(values[left] * denominator)
+        fits = np.abs(values[left] - numerators / denominator) <= errors[left]
+        for k, numerator in zip(left[fits], numerators[fits], strict=True):
+            found[k] = Fraction(int(numerator), denominator)
+        left = left[~fits]
+    return found
 
 
 def format_number(value: float | Fraction, noise: float | None = None) -> str:
@@ -120,18 +135,6 @@ def _noise(values: np.ndarray, noise: Any) -> Any:
         return noise
     scale = float(np.abs(values).max(initial=0.0))
     return float(np.finfo(values.dtype).eps) * max(values.size, 1) * scale
-
-
-def _snap(value: float, noise: float) -> Fraction | float:
-    if abs(value) <= noise:
-        return Fraction(0)
-    for denominator in range(1, LARGEST_DENOMINATOR + 1):
-        if noise * denominator**2 > CHANCE:
-            break
-        numerator = round(value * denominator)
-        if abs(value - numerator / denominator) <= noise:
-            return Fraction(numerator, denominator)
-    return value
 
 
 def sparse_basis(
@@ -229,6 +232,12 @@ DRAWS = 256
 MOST_STARTS = 64
 """Coordinates of one block from which a sparse vector is sought; the largest come first."""
 
+WORK = 50_000_000
+"""Products in one step of reweighting, of all starts together, and ten times as many of all exchanges of a round.
+
+Blocks of a hundred dimensions get fewer starts and no exchanges: nobody reads so many rows, and it would take minutes.
+"""
+
 
 def _largest(rows: np.ndarray) -> np.ndarray:
     """The largest entry of each row, or one for a row of zeros."""
@@ -283,7 +292,9 @@ def _sparse_block(span: np.ndarray, error: float, independent: float) -> list[np
     if d == q:
         return list(np.eye(q))
     echelon = _echelon_rows(span, error)
-    starts = np.argsort(-np.linalg.norm(span, axis=0), kind="stable")[:MOST_STARTS]
+    one = d * d * q
+    most = min(MOST_STARTS, max(WORK // one, EXCHANGE_STARTS))
+    starts = np.argsort(-np.linalg.norm(span, axis=0), kind="stable")[:most]
     pool = [] if echelon is None else list(echelon)
     pool += _sparse_vectors(span, span[:, starts].T, error)
     pool += _vanishing_vectors(span, error)
@@ -291,7 +302,7 @@ def _sparse_block(span: np.ndarray, error: float, independent: float) -> list[np
     for row in sorted(pool, key=_cost):
         if len(chosen) < d and _sine(row, chosen) > independent:
             chosen.append(row)
-    improved = len(chosen) == d
+    improved = len(chosen) == d and one * EXCHANGE_STARTS * d <= 10 * WORK
     while improved:
         improved = False
         for k in sorted(range(d), key=lambda i: -_cost(chosen[i])[0]):
