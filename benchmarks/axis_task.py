@@ -167,12 +167,25 @@ def invariants(direction: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def judge(net: Any, given: Data) -> dict[str, Any]:
-    """Test error (rms), held-out squares, singular values over the largest, and degrees from the true generator."""
+    """Test error (rms), held-out squares, singular values over the largest, and degrees from the true generator.
+
+    ``direction`` (6,) is the generator closest to being kept, ``pair`` (2, 6) the two that are.
+    """
     values, directions = (np.asarray(part, float) for part in SPECTRUM(net))
     test = float(np.sqrt(np.mean((np.asarray(VALUES(net, given.test_x)) - given.test_y) ** 2)))
     angle = float(np.degrees(np.arccos(min(1.0, abs(directions[-1] @ given.kept)))))
     held = (np.asarray(VALUES(net, given.held_x)) - given.held_y) ** 2 if len(given.held_x) else np.zeros(0)
-    return {"test": test, "values": values / values[0], "angle": angle, "held": held, "direction": directions[-1]}
+    closest = {"direction": directions[-1], "pair": directions[-2:]}
+    return {"test": test, "values": values / values[0], "angle": angle, "held": held, **closest}
+
+
+def unclosed(pair: np.ndarray) -> float:
+    """How far the bracket of two orthonormal generators is from their span: 1 for two rotations."""
+    algebra = ACTION.matrices.reshape(6, -1).T
+    first, second = (np.tensordot(np.asarray(one, float), ACTION.matrices, 1) for one in pair)
+    bracket = np.linalg.lstsq(algebra, (first @ second - second @ first).ravel(), rcond=None)[0]
+    outside = bracket - pair.T @ (pair @ bracket)
+    return float(np.linalg.norm(outside))
 
 
 def pick(arrays: Any, seed: int, count: int = 0) -> Any:
