@@ -347,3 +347,17 @@ def test_a_bootstrap_holds_its_level_where_chi_squared_does_not():
     # Four standard deviations above the level.
     assert refused <= 0.1 * trials + 4 * np.sqrt(0.09 * trials)
     assert refused <= by_theorem
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_scaling_off_centre_is_settled_to_rounding(seed):
+    """Settling comes near its end by a tenth a step here: where it stopped short, the symmetry was missed."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(0.5, 2, (400, 3))
+    y = X[:, 0] * X[:, 1] ** 2 - 0.3 * X[:, 2] ** 2 + 0.01 * rng.normal(size=400)
+    fit = promote(SPACE, iso.Action(groups.GL(3)), X, y, strength=1.3856431203743628e-05)
+    row = fit.symmetries.coefficients[0]
+    turned = np.asarray(groups.GL(3).matrices).reshape(9, 9).T @ row
+    planted = np.diag([2.0, -1.0, 0.0]).ravel() / np.sqrt(5)
+    assert fit.symmetries.dimension == 1
+    assert abs(turned @ planted) > np.cos(np.radians(2)) * np.linalg.norm(turned)

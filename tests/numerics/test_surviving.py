@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from isotropy.numerics.surviving import Question, spare, survivors
+from isotropy.numerics.surviving import Question, spare
 
 EPS = np.finfo(np.float64).eps
 
@@ -72,29 +72,3 @@ def test_repetitions_of_rows_that_all_are_met_say_nothing_of_the_noise():
     assert spare(np.concatenate([design, design]), np.concatenate([targets, again]), None) == 10
     # The sum of weights may miss a whole number by rounding.
     assert spare(design, targets, np.full(5, 0.1) * 10 + EPS) == 0
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_what_is_refused_early_would_have_been_refused_in_the_end(seed, monkeypatch):
-    """A function of one combination of three variables, kept by one generator of T(3) or, broken, by none."""
-    rng = np.random.default_rng(seed)
-    X, line = rng.uniform(-1, 1, (60, 3)), np.array([1.0, 2.0, -1.0])
-    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-    design = np.stack([np.ones(60), *X.T, *(X[:, i] * X[:, j] for i, j in pairs)], axis=1)
-    operator = np.zeros((4, 3, 10))
-    for place, (i, j) in enumerate(pairs):
-        operator[1 + j, i, 4 + place] += 1
-        operator[1 + i, j, 4 + place] += 1
-    operator[0, [0, 1, 2], [1, 2, 3]] = 1
-    targets = ((X @ line) ** 2 + 0.5 * (seed % 2) * X[:, 0] ** 2)[:, None] + 0.05 * rng.standard_normal((60, 1))
-    answers, trials = [], []
-    for early in (True, False):
-        if not early:
-            monkeypatch.setattr(Question, "_refusal", lambda self, value, dimension: None)
-        found, asked = survivors(Question(design, targets, operator), np.eye(3), level=0.01)
-        answers.append(0 if found is None else found.dimension)
-        trials.append(asked)
-    assert answers == [1 if seed % 2 else 2] * 2
-    early = [trial for trial in trials[0] if not trial.unchanged and trial.dimension < 3]
-    assert all(trial.p_value <= 0.01 for trial in early)
-    assert bool(early) == bool(seed % 2)  # where two survive there is nothing between them and all three

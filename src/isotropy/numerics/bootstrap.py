@@ -64,7 +64,7 @@ class BootstrapQuestion(LikelihoodQuestion):
             moment = loss.hessian(free)
             product = moment @ free
             fit = SubspaceFit(moment, product, float((free * product).sum()), self.fit.operator)
-            _, basis, _ = fit.settle(fit.fit(subspace, WEIGHTS[-1])[0], basis.shape[1])
+            _, basis, _ = fit.settle(fit.fit(subspace, WEIGHTS[-1]), basis.shape[1])
         inside = loss.restrict(basis)
         least = inside.value_and_gradient(inside.minimise())[0]
         return 2.0 * self.count * (least - value) / loss.dispersion(free)

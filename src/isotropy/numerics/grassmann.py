@@ -23,6 +23,9 @@ SMALL_TABLE, SLOWER = 130_000, 8
 STEPS = 40
 """L-BFGS steps at one weight of the penalty; the next weight starts from there."""
 
+POLISH, ZERO, SLOWEST = 200, 1e-11, 0.99
+"""Most alternating steps that settle a subspace, what is small enough, and the slowest approach that goes on."""
+
 
 class SubspaceFit:
     """Least squares of ``targets`` (n, c) on ``design`` (n, f) with the penalty ``|A(w) V|^2`` for a moving V (q, s).
@@ -90,10 +93,8 @@ class SubspaceFit:
         factor = scipy.linalg.cho_factor(matrix, check_finite=False, overwrite_a=True)
         return scipy.linalg.cho_solve(factor, self.product, check_finite=False)
 
-    def fit(
-        self, start: Float[np.ndarray, "q s"], weight: float, *, steps: int = STEPS
-    ) -> tuple[Float[np.ndarray, "q s"], float]:
-        """The subspace that minimises loss plus weight times penalty, from ``start``, and that minimum."""
+    def fit(self, start: Float[np.ndarray, "q s"], weight: float, *, steps: int = STEPS) -> Float[np.ndarray, "q s"]:
+        """The subspace that minimises loss plus weight times penalty, from ``start``."""
 
         def objective(subspace: np.ndarray) -> tuple[float, np.ndarray]:
             w = self.coefficients(subspace, weight)
@@ -103,6 +104,13 @@ class SubspaceFit:
             return loss + scale * float((subspace * moved).sum()), 2.0 * scale * moved
 
         return descend(objective, start, steps=steps)
+
+    def fit_along(self, start: Float[np.ndarray, "q s"], weights: tuple[float, ...]) -> Float[np.ndarray, "q s"]:
+        """`fit` through rising weights, each from where the last one ended."""
+        subspace = start
+        for weight in weights:
+            subspace = self.fit(subspace, weight)
+        return subspace
 
     def settle(
         self, start: Float[np.ndarray, "q s"], nullity: int, *, steps: int = 200
@@ -119,22 +127,24 @@ class SubspaceFit:
             values, vectors = np.linalg.eigh(self.penalty(subspace))
             return float(values[:nullity].sum()), 2.0 * self.pull(vectors[:, :nullity]) @ subspace
 
-        subspace, _ = descend(objective, start, steps=steps)
-        for _ in range(3):
-            # Near the end each half has a closed form, and rounding is reached in a step or two.
+        subspace = descend(objective, start, steps=steps)
+        # Near the end each half has a closed form. Gradients are lost in rounding at the root of eps, short of zero;
+        # this goes on as long as it gets closer, by a constant factor a step.
+        left, before = np.inf, np.inf
+        for _ in range(POLISH):
             values, vectors = np.linalg.eigh(self.penalty(subspace))
-            subspace = np.linalg.eigh(self.pull(vectors[:, :nullity]))[1][:, : start.shape[1]]
-        values, vectors = np.linalg.eigh(self.penalty(subspace))
-        # Taken from the images themselves: eigenvalues of a Gram matrix stop at the root of eps.
-        left = np.linalg.norm(self.image(vectors[:, :nullity]) @ subspace)
-        return subspace, vectors[:, :nullity], float(left / np.sqrt(max(values[-1], np.finfo(float).tiny)))
+            basis = vectors[:, :nullity]
+            # Taken from the images themselves: eigenvalues of a Gram matrix stop at the root of eps.
+            size = np.sqrt(max(values[-1], np.finfo(float).tiny))
+            left, before = float(np.linalg.norm(self.image(basis) @ subspace) / size), left
+            if left <= ZERO or left > SLOWEST * before:
+                break
+            subspace = np.linalg.eigh(self.pull(basis))[1][:, : start.shape[1]]
+        return subspace, basis, left
 
 
-def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> tuple[Float[np.ndarray, "q s"], float]:
-    """L-BFGS on subspaces, and the value reached.
-
-    ``objective`` gives a value that depends on the span alone, and its plain gradient.
-    """
+def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> Float[np.ndarray, "q s"]:
+    """L-BFGS on subspaces: ``objective`` gives a value that depends on the span alone, and its plain gradient."""
     shape = start.shape
 
     def flat(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -145,4 +155,4 @@ def descend(objective, start: Float[np.ndarray, "q s"], *, steps: int) -> tuple[
 
     options = {"maxiter": steps, "ftol": 0.0, "gtol": 0.0, "maxcor": 20}
     found = scipy.optimize.minimize(flat, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.linalg.qr(found.x.reshape(shape))[0], float(found.fun)
+    return np.linalg.qr(found.x.reshape(shape))[0]

@@ -160,30 +160,10 @@ class Question:
             return float(scipy.stats.chi2.sf(rise, extra))
         return float(scipy.stats.f.sf(rise / extra, extra, self.degrees))
 
-    def _refusal(self, value: float, dimension: int) -> Trial | None:
-        """The kindest trial that coefficients unchanged by ``dimension`` generators can hope for, None for unknown.
-
-        Such coefficients cost no penalty, so their loss is at least the ``value`` that loss and penalty have reached
-        together; and they give up at most every number that the data determine.
-        """
-        fitted = dimension * (self.fit.generators - dimension)
-        extra = max(self.rank * self.outputs - fitted, 1)
-        rise = max(self.count * value - self.residual, 0.0) / self.variance
-        unknown = Refit(self.free, np.zeros((self.fit.features, 0)), None)
-        return Trial(dimension, 0, rise / extra, self._chance(rise, extra, fitted, unknown))
-
     def ask(self, start: np.ndarray, level: float) -> tuple[list[Trial], Survival | None]:
         """May as many generators as ``start`` (q, s) has columns be symmetries? The answer is yes with a `Survival`."""
         fit, dimension = self.fit, start.shape[1]
-        subspace = start
-        if dimension < fit.generators:
-            for weight in WEIGHTS:
-                subspace, value = fit.fit(subspace, weight)
-                refused = self._refusal(value, dimension)
-                if refused is not None and refused.p_value <= level:
-                    return [refused], None
-        else:
-            subspace = np.eye(fit.generators)
+        subspace = fit.fit_along(start, WEIGHTS) if dimension < fit.generators else np.eye(fit.generators)
         values = np.linalg.eigvalsh(fit.penalty(subspace))
         floor = np.finfo(float).eps * fit.features * max(values[-1], 0.0)
         ratios = values[1:] / np.maximum(values[:-1], max(floor, np.finfo(float).tiny))
@@ -223,9 +203,6 @@ class LikelihoodQuestion(Question):
     def answerable(self) -> bool:
         """Whether there are more data than coefficients and the free fit exists."""
         return self.degrees > 0
-
-    def _refusal(self, value: float, dimension: int) -> None:
-        """Unknown: the quadratic model only proposes subspaces."""
 
     def _refit(self, basis: np.ndarray) -> tuple[np.ndarray, float, int]:
         inside = self.loss.restrict(basis)

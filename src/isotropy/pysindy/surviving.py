@@ -124,9 +124,6 @@ class RobustQuestion(Question):
         """Whether the data say how large their errors are."""
         return self.evidence.answerable
 
-    def _refusal(self, value: float, dimension: int) -> None:
-        """Unknown: the rise of the loss says nothing where errors are alike along a trajectory."""
-
     def _chance(self, rise: float, extra: int, fitted: int, refit: Refit) -> float:
         return self.evidence.p_value(refit.basis, fitted=fitted)
 
