@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import scipy.linalg
 
 import isotropy as iso
 from isotropy import groups
+from isotropy.numerics.closure import outside, structure_in
 
 TOTAL, TEST, NOISE = 200, 4000, 0.3
 
@@ -181,11 +183,9 @@ def judge(net: Any, given: Data) -> dict[str, Any]:
 
 def unclosed(pair: np.ndarray) -> float:
     """How far the bracket of two orthonormal generators is from their span: 1 for two rotations."""
-    algebra = ACTION.matrices.reshape(6, -1).T
-    first, second = (np.tensordot(np.asarray(one, float), ACTION.matrices, 1) for one in pair)
-    bracket = np.linalg.lstsq(algebra, (first @ second - second @ first).ravel(), rcond=None)[0]
-    outside = bracket - pair.T @ (pair @ bracket)
-    return float(np.linalg.norm(outside))
+    others = scipy.linalg.null_space(pair).T
+    # Each bracket stands there twice, with either sign.
+    return float(np.linalg.norm(outside(pair, others, structure_in(ACTION.matrices))) / np.sqrt(2))
 
 
 def pick(arrays: Any, seed: int, count: int = 0) -> Any:

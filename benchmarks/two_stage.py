@@ -58,12 +58,10 @@ def rows(case: str, seeds: list[int]) -> list[dict[str, Any]]:
         halves.append(
             [
                 [
-                    judge(pick(plain, i), sets[i])["held"],
-                    judge(pick(bound, i), invariant[i])["held"],
-                    rivals[i][1]["held"],
-                    rivals[i][0]["held"],
+                    one["held"]
+                    for one in (judge(pick(plain, i), sets[i]), judge(pick(bound, i), invariant[i]), two, soft)
                 ]
-                for i in range(len(seeds))
+                for i, (soft, two) in enumerate(rivals)
             ]
         )
     held = [[np.concatenate(pair) for pair in zip(*both, strict=True)] for both in zip(*halves, strict=True)]

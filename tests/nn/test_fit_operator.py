@@ -23,7 +23,6 @@ GRID = fields.Periodic((16, 16), lengths=BOX)
 LINE = fields.Periodic(16, lengths=BOX)
 MOTIONS = [fields.translation(0, dimension=2), fields.translation(1, dimension=2), fields.amplitude(dimension=2)]
 ACTION = fields.FieldAction(GRID, MOTIONS, increment=True)
-SHIFTS = [fields.translation(0, dimension=1), fields.amplitude(dimension=1)]
 BLUR = partial(equations.heat, step=0.2, lengths=BOX)
 SINE = np.sin(GRID.points[:, 0]).reshape(GRID.shape)
 
@@ -79,12 +78,21 @@ def test_pairs_of_a_source_that_depends_on_x_keep_one_translation():
 
 
 @pytest.mark.slow
-def test_the_default_operator_sees_where_it_is():
-    u = waves(96, 3, (16,))
-    sine = np.sin(LINE.points[:, 0]).astype(np.float32)
-    v = np.asarray(jax.vmap(partial(equations.heat, step=0.2, lengths=BOX))(u)) + 0.5 * sine * u
-    found = iso.discover(nn.fit_operator(u, v, LINE), fields.FieldAction(LINE, SHIFTS, increment=True))
-    assert found.generator_text == ("u ∂u",)
+def test_the_default_operator_finds_the_same_in_two_dimensions():
+    """Nothing is told of the form of the equations; here u^2 breaks the change of amplitude."""
+    mirrors = [(np.diag([-1.0, 1.0]), np.eye(1)), (np.diag([1.0, -1.0]), np.eye(1))]
+    u = waves(128, 0)
+    fit = {
+        name: nn.fit_operator(u, np.asarray(jax.vmap(make)(u)), GRID, steps=600, batch_size=16)
+        for name, make in {"heat": BLUR, "wind": lambda u: wind(u) - 0.1 + 0.1 * u**2}.items()
+    }
+    heat = iso.discover(fit["heat"], ACTION)
+    assert (heat.name, heat.dimension, heat.decision.verdict) == ("R^3", 3, "supported")
+    assert fit["heat"].relative_error < 0.01
+    found = iso.discover(fit["wind"], ACTION, components=mirrors)
+    assert (found.dimension, found.generator_text, found.decision.verdict) == (1, ("∂y",), "supported")
+    assert found.components[0].kept is False
+    assert found.components[1].kept is not False
 
 
 def test_burgers_shows_its_boost_in_pairs():

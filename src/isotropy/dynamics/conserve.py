@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from ..errors import IsotropyError
 from ..geometry.space import Space
-from ..numerics import pencil, readable
+from ..numerics import pencil
 from ..numerics.decide import SEPARATION, Decision
+from ..numerics.sparse import sparse_basis
 from ..numerics.spectrum import TriangularFactor
 from ..results.laws import Laws
 from . import simplest
@@ -248,7 +249,7 @@ def _constant(solved: pencil.Pencil, space: Space) -> Float[np.ndarray, "c f"]:
     """What does not vary over the data, in readable form; the feature 1 itself, which never varies, left out."""
     null = np.where([not factors for factors in space.factors], 0.0, solved.null)
     null = null[np.abs(null).max(axis=1, initial=0.0) > 0]
-    return readable.sparse_basis(null, noise=HARDLY) if len(null) else null
+    return sparse_basis(null, noise=HARDLY) if len(null) else null
 
 
 def _ratio(drift: np.ndarray, spread: np.ndarray, coefficients: np.ndarray) -> float:

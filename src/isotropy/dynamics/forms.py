@@ -19,6 +19,7 @@ from ..geometry.space import Space
 from ..lie import terms_of_space
 from ..numerics import readable
 from ..numerics.decide import Decision, closes, decide, numerical_floor
+from ..numerics.sparse import sparse_basis
 from ..numerics.spectrum import dense
 from ..results.store import Stored
 from .phase import Function, PhaseSpace
@@ -156,7 +157,7 @@ def invariant_forms(
     decision = decide(spectrum.values, floor=floor)
     null = spectrum.null_vectors(decision.nullity) / unit
     noise = float(np.finfo(np.float64).eps) * columns * float(unit.max() / unit.min())
-    found = readable.sparse_basis(null, noise) if len(null) else null
+    found = sparse_basis(null, noise) if len(null) else null
     tables = found.reshape(len(found), len(pairs), space.dimension)
     names = [f"d{space.variables[i]}∧d{space.variables[j]}" for i, j in pairs]
     labels = [

@@ -10,7 +10,7 @@ import numpy as np
 from .. import validate
 from ..errors import IsotropyError
 from ..numerics.spectrum import Spectrum
-from .view import FieldView, runner
+from .view import FieldView, compiled
 
 
 class FittedOperator:
@@ -87,10 +87,10 @@ class FittedView(FieldView):
             f"{tolerance:.0%} allowed: take more pairs, or a better model"
         )
 
-    def _runner(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
+    def _values(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
         """Of the fits to independent parts of the pairs too; their mean needs no compiling of its own."""
-        fits = [runner(fit, self.dtype) for fit in self.operator.refits]
-        own = None if self.operator.averaged else runner(self.operator, self.dtype)
+        fits = [compiled(fit, self.dtype) for fit in self.operator.refits]
+        own = None if self.operator.averaged else compiled(self.operator, self.dtype)
 
         def run(u: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
             values = [fit(u) for fit in fits]

@@ -180,7 +180,7 @@ class FieldView:
 
         The last is the share of the fields that interpolating there and back loses.
         """
-        fields, run = self.fields, self._runner()
+        fields, run = self.fields, self._values()
         sizes, squares, spread, lost = [], [], [], 0.0
         for u in self.inputs:
             moved = fields.move(u, component)
@@ -199,9 +199,9 @@ class FieldView:
         total = float(np.sum(self.inputs**2))
         return np.array(sizes), np.array(squares), float(np.mean(spread)), np.sqrt(lost / total) if total else 0.0
 
-    def _runner(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
+    def _values(self) -> Callable[[np.ndarray], tuple[np.ndarray, list[np.ndarray]]]:
         """The operator's value at a field, compiled, and those of other estimates: none of one that is known."""
-        run = runner(self.operator, self.dtype)
+        run = compiled(self.operator, self.dtype)
         return lambda u: (run(u), [])
 
 
@@ -217,13 +217,13 @@ def _there_and_back(grid: Grid, u: np.ndarray, component: Component) -> np.ndarr
     return grid.interpolate(moved, back).reshape(np.shape(u))
 
 
-def runner(operator: Any, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+def compiled(operator: Any, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
     """The operator's value at a field, compiled, in float64."""
-    compiled = jax.jit(lambda u: operator(u))  # Modules with arrays have no hash.
+    call = jax.jit(lambda u: operator(u))  # Modules with arrays have no hash.
 
     def run(u: np.ndarray) -> np.ndarray:
         with jax.enable_x64(True):
-            return np.asarray(compiled(jnp.asarray(u, dtype)), dtype=np.float64)
+            return np.asarray(call(jnp.asarray(u, dtype)), dtype=np.float64)
 
     return run
 

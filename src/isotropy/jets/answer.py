@@ -11,8 +11,8 @@ from jaxtyping import Float
 from .. import version
 from ..geometry import wording
 from ..geometry.action import Action
-from ..numerics import readable
 from ..numerics.decide import CLEAR, Decision, nameable
+from ..numerics.sparse import sparse_basis
 from ..numerics.spectrum import Spectrum
 from ..results.discovery import Unseen
 from ..results.point_symmetries import PointSymmetries
@@ -95,7 +95,7 @@ def _basis(action: Action, rows: np.ndarray, noise: float | None, units: np.ndar
     """Rows as a person writes them, or as they are where the noise is too large for that."""
     if noise is None:
         return rows
-    sparse = readable.sparse_basis(rows, noise, scale=units)
+    sparse = sparse_basis(rows, noise, scale=units)
     return np.array([action.upright(row) for row in sparse]).reshape(rows.shape)
 
 

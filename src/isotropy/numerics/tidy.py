@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from . import readable
 from .exact import Sparse, blocks, same_span
+from .sparse import sparse_basis
 
 LARGEST = (16, 400)
 """Vectors and coordinates of a block that is still searched for its sparsest basis: the search is cubic in both."""
@@ -19,7 +19,7 @@ def basis(rows: Sparse, noise: float) -> Sparse:
     parts = []
     for r, c, block in blocks(rows):
         small = len(r) <= LARGEST[0] and len(c) <= LARGEST[1]
-        parts.append((r, c, readable.sparse_basis(block, noise=noise) if small else block))
+        parts.append((r, c, sparse_basis(block, noise=noise) if small else block))
     return _stacked(parts, rows.shape)
 
 
@@ -28,7 +28,7 @@ def integer_basis(rows: Sparse) -> Sparse:
     parts = []
     for r, c, block in blocks(rows):
         if 1 < len(r) <= LARGEST[0] and len(c) <= LARGEST[1]:
-            other = np.round(readable.sparse_basis(block))
+            other = np.round(sparse_basis(block))
             sparser = np.count_nonzero(other) < np.count_nonzero(block)
             if sparser and same_span(sp.csr_array(block), sp.csr_array(other)):
                 block = other

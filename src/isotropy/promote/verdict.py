@@ -12,9 +12,9 @@ from jaxtyping import Float
 from .. import version
 from ..geometry.action import Action
 from ..geometry.bracket import span
-from ..numerics import readable
 from ..numerics.decide import Decision, decide
 from ..numerics.grassmann import SubspaceFit
+from ..numerics.sparse import sparse_basis
 from ..numerics.surviving import Question, Survival, Trial, close, survivors
 from ..results.discovery import Discovery, Unseen
 from .problem import Images, Problem
@@ -134,14 +134,14 @@ def _discovery(
     rows = np.zeros((0, action.dimension))
     noise, defects = 0.0, np.zeros(0)
     if survival is not None:
-        rows = readable.sparse_basis((survival.subspace.T @ seen) / scale, noise=error)
+        rows = sparse_basis((survival.subspace.T @ seen) / scale, noise=error)
         kept = values[: len(values) - survival.dimension]
         noise = float(floors[-survival.dimension :].max() / kept[-1]) if len(kept) and kept[-1] > 0 else 0.0
         noise = max(noise, error) if question is not None else error
         scaled = (rows * scale) @ seen.T
         size = np.linalg.norm(scaled, axis=1) * max(np.linalg.norm(fit.image(promoted), 2), np.finfo(float).tiny)
         defects = np.linalg.norm(fit.image(promoted) @ scaled.T, axis=0) / size
-    unseen = readable.sparse_basis(hidden / scale, noise=rounding) if len(hidden) else np.zeros((0, action.dimension))
+    unseen = sparse_basis(hidden / scale, noise=rounding) if len(hidden) else np.zeros((0, action.dimension))
     algebra = span(action, rows, unseen, points=problem.points, noise=error)
     return Discovery(
         candidates=action.dimension,

@@ -18,7 +18,7 @@ from ..errors import IsotropyError, IsotropyWarning
 from ..geometry.action import Action
 from ..geometry.sample import Samples
 from ..numerics.decide import Decision, numerical_floor
-from ..numerics.readable import sparse_basis
+from ..numerics.sparse import sparse_basis
 from ..results.discovery import Discovery
 from .library import LibrarySpace, as_time_goes, is_integrated
 from .moments import BLOCKS, Moments

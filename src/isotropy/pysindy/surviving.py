@@ -18,7 +18,7 @@ from ..numerics.convex import Family
 from ..numerics.decide import Decision, nameable, numerical_floor
 from ..numerics.losses import LeastSquares
 from ..numerics.matrix_map import MatrixMap
-from ..numerics.readable import sparse_basis
+from ..numerics.sparse import sparse_basis
 from ..numerics.surviving import Question, Refit
 from ..promote.problem import Problem
 from ..promote.verdict import from_data

@@ -15,6 +15,7 @@ from ..groups.algebra import LieAlgebra
 from ..groups.identify import TOO_NOISY
 from ..numerics import readable
 from ..numerics.decide import Decision
+from ..numerics.sparse import SAFETY
 from .store import Stored
 
 Terms = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
@@ -194,7 +195,7 @@ class Discovery(Stored):
             velocity: dict[sympy.Symbol, sympy.Expr] = {}
             for variable, parts in generator:
                 values = np.array([c for c, _ in parts])
-                numbers = readable.snap(values, readable.SAFETY * self.noise * np.abs(values))
+                numbers = readable.snap(values, SAFETY * self.noise * np.abs(values))
                 features = [to_sympy(parse_expression(name, self.variables), symbols) for _, name in parts]
                 total = (readable.sympy_number(c) * f for c, f in zip(numbers, features, strict=True))
                 velocity[sympy.Symbol(variable)] = sympy.Add(*total)
