@@ -92,6 +92,8 @@ def test_pairs_move_outputs_by_their_own_matrix():
     action = iso.Action.independent(groups.GL(2), groups.GL(1))
     first, second = tried(lambda x: (x[0] ** 3 + x[1])[None], action, [odd, even])
     assert (first.kept, second.kept) == (True, False)
+    # They differ in nothing but what becomes of the value, so that is said.
+    assert (first.text, second.text) == ("(x, y) → (−x, −y), (u) → (−u)", "(x, y) → (−x, −y), (u) → (u)")
     assert second.defect == pytest.approx(np.sqrt(2), rel=0.2)  # -F against F: twice its size; unrelated: sqrt(2)
 
 

@@ -75,9 +75,10 @@ def find(
         raise IsotropyError(f"`components` is a list of matrices or {SIGNED!r}. Got {components!r}.")
     if components is None:
         candidates = list(action.components)
+        pairs: list[tuple[Any, Any]] = [(None, None)] * len(candidates)
     else:
-        listed = _searched(action) if search else components
-        candidates = [_component(action, entry, k) for k, entry in enumerate(listed)]
+        pairs = [_pair(entry) for entry in (_searched(action) if search else components)]
+        candidates = [_component(action, *pair, k) for k, pair in enumerate(pairs)]
     if not candidates:
         return ()
     trial: Callable[[Component], dict[str, Any]]
@@ -88,9 +89,13 @@ def find(
     else:
         trial = partial(view.element, tolerance=tolerance, level=level / len(candidates))
     records = []
-    for component in candidates:
+    for component, (_, values) in zip(candidates, pairs, strict=True):
         matrix = _homogeneous(component, action.base_dimension, whole=bool(action.time))
-        record = Element(matrix, _words(matrix, action.variables, action.time), **trial(component))
+        words = _words(matrix, action.variables, action.time)
+        if values is not None:
+            # Two elements may differ in what they do to the values alone.
+            words += ", " + _words(np.asarray(values, dtype=np.float64), action.outputs)
+        record = Element(matrix, words, **trial(component))
         if record.kept and objection:
             record = replace(record, kept=None, reason=objection)
         records.append(record)
@@ -306,10 +311,14 @@ def _evaluate(model: Any, points: Any) -> Any:
     return jax.vmap(lambda x: model(x))(points)
 
 
-def _component(action: Action, entry: Any, place: int) -> Component:
-    """A matrix, or a pair of matrices, as an element that moves points and values."""
+def _pair(entry: Any) -> tuple[Any, Any]:
+    """What moves inputs and what moves outputs, None for what the action says."""
+    return entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
+
+
+def _component(action: Action, inside: Any, outside: Any, place: int) -> Component:
+    """Matrices as an element that moves points and values."""
     name = f"components[{place}]"
-    inside, outside = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
     matrix = validate.array(inside, name, ndim=2).astype(np.float64)
     m, n = action.base_dimension, action.fibre_dimension
     offset, time = np.zeros(m), 1.0
