@@ -100,7 +100,8 @@ class MLP(eqx.Module):
     >>> print(net.hidden)
     14*S + 3*V + V@V
     >>> x = jax.random.normal(jax.random.key(1), (4,))
-    >>> bool(jax.numpy.allclose(net(-x.at[3].mul(-1)), -net(x), atol=1e-5))
+    >>> broken = abs(net(-x.at[3].mul(-1)) + net(x)).max() / abs(net(x)).max()
+    >>> bool(broken <= net.hidden.dimension * jax.numpy.finfo(x.dtype).eps)
     True
     """
 

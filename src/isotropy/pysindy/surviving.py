@@ -33,6 +33,9 @@ LARGEST_GROUP = 64
 STRENGTHS = tuple(np.geomspace(1.0, 1e-4, 9).tolist())
 """Fractions of the strength from which on the nuclear norm keeps everything."""
 
+PROPOSED = 1e-4
+"""The relative duality gap of a fit that only proposes: neighbouring strengths differ by far more."""
+
 OVERSAMPLING = 4
 """Points for each term at which the operator is looked at."""
 
@@ -137,7 +140,7 @@ def _proposed(
     limit = evidence.unevenness * float(scipy.stats.chi2.isf(level, max(evidence.rank, 1)))
     largest = family.largest_strength()
     for fraction in STRENGTHS:
-        w = family.solve(fraction * largest, tolerance=1e-4, warn=False).coefficients
+        w = family.solve(fraction * largest, tolerance=PROPOSED, warn=False).coefficients
         if float(((design @ w - rows) ** 2).sum()) <= limit:
             return w
     return free
