@@ -97,6 +97,17 @@ def test_pairs_move_outputs_by_their_own_matrix():
     assert second.defect == pytest.approx(np.sqrt(2), rel=0.2)  # -F against F: twice its size; unrelated: sqrt(2)
 
 
+def test_elements_that_move_inputs_or_outputs_alone_say_which():
+    """A central pull keeps a mirror of both; of either alone it keeps none, and each is named by what it does."""
+    action = iso.Action.independent(groups.O(2), groups.O(2))
+    found = iso.discover(lambda x: -x / (1 + x @ x), action, iso.Samples.normal(50, 2, seed=0))
+    assert [element.kept for element in found.components] == [False, False]
+    assert [element.text for element in found.components] == [
+        "(x, y) → (−x, y), (u, v) → (u, v)",
+        "(x, y) → (x, y), (u, v) → (−u, v)",
+    ]
+
+
 def test_a_groups_own_components_are_tried_unasked():
     found = iso.discover(lambda x: x @ x, iso.Action(groups.O(3)), iso.Samples.normal(50, 3, seed=0))
     assert [element.kept for element in found.components] == [True]

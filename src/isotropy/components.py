@@ -92,6 +92,8 @@ def find(
     for component, (_, values) in zip(candidates, pairs, strict=True):
         matrix = _homogeneous(component, action.base_dimension, whole=bool(action.time))
         words = _words(matrix, action.variables, action.time)
+        if values is None and action.splits_inputs_from_outputs:
+            values = np.linalg.inv(linear_part(component, action.fibre_shape))
         if values is not None:
             # Two elements may differ in what they do to the values alone.
             words += ", " + _words(np.asarray(values, dtype=np.float64), action.outputs)
