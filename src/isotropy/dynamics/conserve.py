@@ -139,7 +139,7 @@ def conserve(
             chosen, reference, decision, constant = about_zero, varying, second, constant[:0]
             remarks.append(
                 f"{trajectories.count} trajectories show at most {most} quantities that differ between them; one "
-                f"combination of the laws below has the same value on all of them, and might be theirs alone"
+                f"combination of these laws has the same value on all of them, and might be theirs alone"
                 if most
                 else "one trajectory alone: the law may be a property of this orbit, pass several to tell"
             )
