@@ -20,7 +20,7 @@ from .geometry.estimate import Estimate
 from .geometry.fibre import Linear
 from .geometry.regression import BLOCKS
 from .geometry.space import Space
-from .lie import terms_of_space
+from .lie import factors_of_space, terms_of_space
 from .numerics.certify import Certificate, certify, lower_bound, simultaneous, upper_bounds
 from .numerics.decide import numerical_floor
 from .numerics.fits import Fits
@@ -275,21 +275,46 @@ def _operator(
     s, n, q = len(seen), action.fibre_dimension, space.dimension * len(outputs)
     step = max(1, BATCH // (n * action.dimension * q))
 
-    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def pieces() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(samples), step):
-            points = np.asarray(samples.points[start : start + step], dtype=np.float64)
-            weights = np.sqrt(samples.weights[start : start + step])
-            rows = weights[:, None, None, None, None] * row_scale[:, None, None, None] / scale[:, None]
-            moved, fixed = terms_of_space(action, space, points, directions=seen, outputs=outputs)
-            yield rows * moved, rows * fixed
+            part = slice(start, start + step)
+            yield np.asarray(samples.points[part], dtype=np.float64), np.sqrt(samples.weights[part])
 
-    form = np.zeros((q, q))
-    for parts in blocks():
-        for part in parts:
-            flat = part.reshape(-1, q)
-            form += flat.T @ flat / s
-    few = _compressed(lambda: ((moved - fixed).reshape(-1, s * q) for moved, fixed in blocks()), s * q)
-    return few.reshape(-1, s, q), form
+    def blocks() -> Iterator[np.ndarray]:
+        for points, weights in pieces():
+            moved, fixed = terms_of_space(action, space, points, directions=seen, outputs=outputs)
+            moved -= fixed
+            moved *= row_scale[:, None, None, None] / scale[:, None]
+            moved *= weights[:, None, None, None, None]
+            yield moved.reshape(-1, s * q)
+
+    form = np.zeros((space.dimension, len(outputs), space.dimension, len(outputs)))
+    for points, weights in pieces():
+        form += _sizes(*factors_of_space(action, space, points, directions=seen), weights, row_scale, scale, outputs)
+    few = _compressed(blocks, s * q)
+    return few.reshape(-1, s, q), form.reshape(q, q) / s
+
+
+def _sizes(
+    moved: Float[np.ndarray, "p s f"],
+    values: Float[np.ndarray, "p f"],
+    matrices: Float[np.ndarray, "p s n n"],
+    weights: Float[np.ndarray, " p"],
+    row_scale: Float[np.ndarray, " n"],
+    scale: Float[np.ndarray, " f"],
+    outputs: Float[np.ndarray, "r n"],
+) -> Float[np.ndarray, "f r f r"]:
+    """The squares of the two terms of `terms_of_space`, taken apart and summed over samples, rows and candidates."""
+    flat = (weights[:, None, None] * moved / scale).reshape(-1, len(scale))
+    shared = outputs * row_scale
+    form = np.einsum("fg,rt->frgt", flat.T @ flat, shared @ shared.T)
+    turned = np.einsum("psno,ro->psnr", matrices, outputs, optimize=True) * row_scale[:, None]
+    turned = turned.reshape(len(moved), -1, len(outputs))
+    squares = np.matmul(turned.transpose(0, 2, 1), turned)
+    known = weights[:, None] * values / scale
+    for r, t in np.ndindex(len(outputs), len(outputs)):
+        form[:, r, :, t] += known.T @ (squares[:, r, t, None] * known)
+    return form
 
 
 def _compressed(blocks: Callable[[], Iterator[np.ndarray]], columns: int) -> Float[np.ndarray, "k c"]:

@@ -242,14 +242,27 @@ def terms_of_space(
 
     ``directions`` combine the candidates and ``outputs`` the unit vectors e_o; all of both by default.
     """
-    fields, matrices = action.fields(points), action.fibre_matrices(points)
     outputs = np.eye(action.fibre_dimension) if outputs is None else outputs
-    if directions is not None:
-        fields = np.einsum("sq,pqi->psi", directions, fields)
-        matrices = np.einsum("sq,pqno->psno", directions, matrices)
-    moved = np.einsum("pfi,psi->psf", space.gradients(points), fields, optimize=True)
-    fixed = np.einsum("pf,psno,ro->pnsfr", space.values(points), matrices, outputs, optimize=True)
+    moved, values, matrices = factors_of_space(action, space, points, directions=directions)
+    fixed = np.einsum("pf,psno,ro->pnsfr", values, matrices, outputs, optimize=True)
     return np.einsum("psf,rn->pnsfr", moved, outputs), fixed
+
+
+def factors_of_space(
+    action: Action,
+    space: Space,
+    points: Float[np.ndarray, "p m"],
+    *,
+    directions: Float[np.ndarray, "s q"] | None = None,
+) -> tuple[Float[np.ndarray, "p s f"], Float[np.ndarray, "p f"], Float[np.ndarray, "p s n n"]]:
+    """What the terms of `terms_of_space` are products of: D phi_f X_q, phi_f and A_q."""
+    fields, matrices = action.fields(points), action.fibre_matrices(points)
+    if directions is not None:
+        fields = np.einsum("sq,pqi->psi", directions, fields, optimize=True)
+        matrices = np.einsum("sq,pqno->psno", directions, matrices, optimize=True)
+    gradients = space.gradients(points)
+    moved = np.matmul(fields, gradients.transpose(0, 2, 1))
+    return moved, space.values(points), matrices
 
 
 def components_of_space(action: Action, space: Space, samples: Samples) -> Float[np.ndarray, "p n g f n"]:

@@ -206,7 +206,7 @@ def _sparse_vectors(span: np.ndarray, directions: np.ndarray, error: float, star
     directions = np.tile(directions, (starts, 1))
     vectors = weights
     for smoothing in np.geomspace(1.0, SMOOTHEST, ROUNDS):
-        normal = np.einsum("dq,nq,eq->nde", span, weights, span, optimize=True)
+        normal = np.matmul(span * weights[:, None, :], span.T)
         coefficients = np.linalg.solve(normal, directions[:, :, None])[:, :, 0]
         vectors = coefficients @ span
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
