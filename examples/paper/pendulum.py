@@ -59,8 +59,8 @@ class Run:
         return arrays, self.adam.init(arrays), state, key, arrays, jnp.asarray(jnp.inf, jnp.float32)
 
     def network(self, arrays: Any) -> Any:
-        """The network of these parameters."""
-        return eqx.combine(arrays, self.static)
+        """The network of these parameters, ready to be called at every step of the integration."""
+        return pendulum_models.assembled(eqx.combine(arrays, self.static))
 
     def view(self, arrays: Any) -> Any:
         """What the penalty looks at: the network or its layers."""

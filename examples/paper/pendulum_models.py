@@ -53,13 +53,19 @@ class Polynomial(eqx.Module):
         self.gate = draw(keys[1], blocks, rows[1]) if gated else None
         self.bases, self.inputs = bases, inputs
 
+    def assembled(self) -> Polynomial:
+        """The same layer with the coefficients of all monomials, where it has those of a symmetric basis."""
+        if self.bases is None:
+            return self
+        fixed = jax.lax.stop_gradient(self.bases)
+        gate = None if self.gate is None else self.gate @ fixed[1]
+        read = lambda layer: (layer.affine, layer.gate, layer.bases)  # noqa: E731
+        return eqx.tree_at(read, self, (self.affine @ fixed[0], gate, None), is_leaf=lambda leaf: leaf is None)
+
     def __call__(self, x: jax.Array) -> jax.Array:
-        affine, gate = self.affine, self.gate
         if self.bases is not None:
-            fixed = jax.lax.stop_gradient(self.bases)
-            affine = affine @ fixed[0]
-            gate = None if gate is None else gate @ fixed[1]
-        matrix = affine.reshape(-1, 1 + self.inputs, STATE)
+            return self.assembled()(x)
+        gate, matrix = self.gate, self.affine.reshape(-1, 1 + self.inputs, STATE)
         blocks = matrix[:, 0] + jnp.einsum("bio,i->bo", matrix[:, 1:], x)
         if gate is not None:
             m = self.inputs
@@ -84,6 +90,10 @@ class Layers(eqx.Module):
 
     layers: tuple[Any, ...]
 
+    def assembled(self) -> Layers:
+        """The same with every layer assembled."""
+        return Layers(tuple(layer.assembled() for layer in self.layers))
+
     def __call__(self, x: jax.Array) -> jax.Array:
         for layer in self.layers:
             x = layer(x)
@@ -99,6 +109,11 @@ def polynomial(key: jax.Array, *, bases: Any = (None, None, None)) -> Layers:
         for k, (m, n, b, one) in enumerate(zip(inputs, BLOCKS, bases, keys, strict=True))
     ]
     return Layers(tuple(layers))
+
+
+def assembled(net: Any) -> Any:
+    """The network as it is best called many times: its matrices multiplied out once."""
+    return net.assembled() if hasattr(net, "assembled") else net
 
 
 def plain(key: jax.Array) -> eqx.nn.MLP:
@@ -152,13 +167,26 @@ class Turned(eqx.Module):
             coefficients.append(scale * jax.random.normal(jax.random.fold_in(key, k), (len(found),)))
         self.bases, self.coefficients = tuple(bases), tuple(coefficients)
 
+    def assembled(self) -> Blocks:
+        """The same network with the matrices of its affine maps."""
+        fixed = jax.lax.stop_gradient(self.bases)
+        return Blocks(tuple(jnp.tensordot(c, basis, 1) for c, basis in zip(self.coefficients, fixed, strict=True)))
+
     def __call__(self, x: jax.Array) -> jax.Array:
-        for k, (basis, free) in enumerate(zip(self.bases, self.coefficients, strict=True)):
+        return self.assembled()(x)
+
+
+class Blocks(eqx.Module):
+    """Affine maps, (1 + inputs, outputs) each, with the nonlinearity of `Turned` between them."""
+
+    matrices: tuple[jax.Array, ...]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for k, matrix in enumerate(self.matrices):
             if k:
                 block = x.reshape(-1, 3)
                 v, s = block[:, :2], block[:, 2:]
                 x = jnp.concatenate([v * jax.nn.sigmoid(s), jnp.tanh(s + jnp.sum(v**2, 1, keepdims=True))], 1).ravel()
-            matrix = jnp.tensordot(free, jax.lax.stop_gradient(basis), 1)
             x = matrix[0] + x @ matrix[1:]
         return x
 
