@@ -3,13 +3,13 @@
 Planted functions of the plane on the square [-1, 1]^2: a radial one, symmetric under rotation, plus a breaking term
 that gives rotation, still the nearest to a symmetry among gl(2), a defect of 0, 1.1, 1.5 or 3 times the tolerance on
 the points at hand. ``smooth`` ones vary slowly, in ``wavy`` ones both terms vary fast, so that a fit that smooths loses
-the breaking term first. None is in the span of the fit. A trial is *false* if something is claimed whose true defect
+the breaking term first, and in ``rough`` ones the breaking term alone does, and is lost whole. None is in the span of
+the fit. A trial is *false* if something is claimed whose true defect
 exceeds the tolerance; it is *found* if rotation is a symmetry and is claimed. Level and tolerance are .05.
 
 Radial functions: as `iso.Data` does, the number of functions is chosen by leave-one-out cross-validation for each trial
-and then doubled, and `numerics.certify` decides: 24 settings, 300 trials each. Networks: an ensemble on halves of the
-data, narrower and trained for fewer steps than in `iso.Data` so that this ends, and `numerics.decide` decides by the
-differences of its members: 8 settings, 100 trials each, the networks of 20 trials trained in one compiled loop.
+and then doubled, and `numerics.certify` decides: 24 settings, 300 trials each. Networks: `iso.Data` with
+this class alone and `iso.discover`, as users call them: 11 settings, 100 trials each.
 
     python benchmarks/calibration_classes.py [--radial 300] [--networks 100] [--budget SECONDS] [--docs]
 
@@ -33,12 +33,10 @@ from scipy import stats
 
 import isotropy as iso
 from isotropy import groups
-from isotropy.geometry.network import Ensemble, Entrance, Network, blueprint, draws, half_samples, start, train
 from isotropy.geometry.regression import radial_spaces, undersmoothed
 from isotropy.geometry.restricted import Hull
 from isotropy.normalised import Normalised
 from isotropy.numerics.certify import certain, supported
-from isotropy.numerics.decide import decide
 from isotropy.numerics.fits import Fits
 
 HERE = Path(__file__).parent
@@ -51,22 +49,23 @@ ACTION = iso.Action(groups.GL(2))
 """One object, so that what is compiled for it serves all trials."""
 SHAPES, MISSES = ("smooth", "wavy"), (0, 1.1, 1.5, 3)
 RADIAL = list(product(SHAPES, MISSES, ((0.01, 300), (0.03, 500), (0.1, 500))))
-NETWORKS = list(product(SHAPES, MISSES, ((0.01, 400),)))
+NETWORKS = [*product(SHAPES, MISSES, ((0.01, 400),)), *product(("rough",), MISSES[1:], ((0.001, 400),))]
 BATCH = {"radial": 60, "networks": 20}
 RIDGES = (0.0, *(10.0**k for k in range(-24, 1, 2)))
-WIDTH, STEPS, BATCH_OF_STEPS, CHECKS, PAIRS = 32, 600, 64, 10, 2
 
 
 class Planted(eqx.Module):
     """A radial function and what breaks it."""
 
-    wavy: bool = eqx.field(static=True)
+    shape: str = eqx.field(static=True)
     amount: Any
 
     def __call__(self, x: Any) -> Any:
         r = x[0] ** 2 + x[1] ** 2
-        if self.wavy:
+        if self.shape == "wavy":
             return jnp.cos(4 * r) + self.amount * jnp.sin(5 * x[0]) * jnp.cos(4 * x[1])
+        if self.shape == "rough":
+            return jnp.exp(-r) + self.amount * jnp.sin(12 * x[0]) * jnp.cos(11 * x[1])
         return jnp.exp(-r) + self.amount * (x[0] + 0.5 * x[0] * x[1])
 
 
@@ -106,7 +105,7 @@ def planted(shape: str, miss: float, X: np.ndarray, kind: str) -> Planted:
 
     def with_amount(amount: float) -> Planted:
         # As an array, so that one compilation serves all amounts.
-        return Planted(shape == "wavy", np.asarray(amount))
+        return Planted(shape, np.asarray(amount))
 
     if miss == 0:
         return with_amount(0.0)
@@ -187,35 +186,15 @@ def batch_of_fits(space: Any, design: Any, X: np.ndarray, Y: np.ndarray) -> Fits
 def networks(setting: Any, seed: list[int]) -> list[int]:
     """One batch of trials with networks: trials, false, found."""
     X, Y, function = problem(setting, "networks", seed, BATCH["networks"])
-    entrance = Entrance.of(X, np.eye(2), np.zeros(2))
-    halves = half_samples(len(X), PAIRS, seed=seed[-1])
-    spread, rng = Y.std(axis=0), np.random.default_rng([*seed, 1])
-    scaled = ((Y - Y.mean(axis=0)) / spread).T[:, :, None].astype(np.float32)
-    inside = entrance.all(X).astype(np.float32)
-    shapes, shape = blueprint(inside.shape[1], 1, width=WIDTH)
-
-    def trained(trial: int, k: int) -> Any:
-        drawn = draws(halves[k], rng, steps=STEPS, batch=BATCH_OF_STEPS)
-        arrays = train(inside, scaled[trial], drawn, halves[k ^ 1], start(shapes, rng), checks=CHECKS)
-        return eqx.combine(arrays, shape)
-
     exact = view(function, X)
     truth = np.concatenate(list(exact.operator.blocks())) * exact.row_scale[0]
     false = found = 0
-    for t in range(Y.shape[1]):
-        members = tuple(
-            Network(trained(t, k), entrance, Y[:, t].mean(keepdims=True), spread[t : t + 1]) for k in range(len(halves))
-        )
-        ensemble = Ensemble.given(members, X, Y[:, t : t + 1])
-        seen = view(ensemble.section, X)
-        full = seen.spectra()[0]
-        changes = [change @ full.vectors.T for _, change in seen.refits(members)]
-        stretch = len(members) / (len(members) - 1)
-        noise = np.sqrt(stretch * np.mean([(change**2).sum(axis=0) for change in changes], axis=0))
-        answer = decide(full.values, floor=seen.floors(full), noise=noise, tolerance=TOLERANCE)
-        claimed = full.null_vectors(answer.nullity) @ seen.seen if answer.verdict == "supported" else np.zeros((0, 4))
-        inside_truth = claimed @ np.linalg.pinv(exact.seen)
-        defect = np.linalg.norm(truth @ exact.seen.T @ np.linalg.qr(inside_truth.T)[0], ord=2) if len(claimed) else 0.0
+    for trial, y in enumerate(Y.T):
+        data = iso.Data(X, y, classes=("networks",), seed=seed[-1] + trial)
+        answer = iso.discover(data, ACTION, tolerance=TOLERANCE, level=LEVEL)
+        claimed = answer.coefficients if answer.decision.verdict == "supported" else np.zeros((0, 4))
+        inside = claimed @ np.linalg.pinv(exact.seen)
+        defect = np.linalg.norm(truth @ exact.seen.T @ np.linalg.qr(inside.T)[0], ord=2) if len(claimed) else 0.0
         false += int(defect > TOLERANCE * (1 + 1e-6))
         found += int(len(claimed) > 0 and defect <= TOLERANCE and setting[1] == 0)
     return [Y.shape[1], false, found]
@@ -298,11 +277,15 @@ def picture(record: dict[str, list[int]]) -> None:
     axes = list(grid[0])
     for axis, kind in zip(axes, kinds, strict=True):
         settings = [s for s in KINDS[kind][0] if record.get(key(kind, s), [0])[0]]
-        for form, marker in zip(SHAPES, "os", strict=True):
+        for form, marker in (("smooth", "o"), ("wavy", "s"), ("rough", "^")):
             near = [s for s in settings if s[0] == form and s[1] > 0]
+            if not near:
+                continue
             shares = [record[key(kind, s)][1] / record[key(kind, s)][0] for s in near]
             axis.plot([s[1] for s in near], shares, marker, alpha=0.7, label=f"invented, {form}")
             exact = [s for s in settings if s[0] == form and s[1] == 0]
+            if not exact:
+                continue
             shares = [record[key(kind, s)][2] / record[key(kind, s)][0] for s in exact]
             axis.plot([0] * len(exact), shares, marker, mfc="none", label=f"found, {form}")
         axis.axhline(LEVEL, color="black", lw=0.8)

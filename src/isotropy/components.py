@@ -28,7 +28,7 @@ from .geometry.component import Component, linear_part
 from .geometry.data import Data
 from .geometry.network import Mean
 from .normalised import SIZES, Normalised, View
-from .numerics.decide import TOLERANCE, holds, numerical_floor, vanishes
+from .numerics.decide import CONSISTENT, TOLERANCE, holds, numerical_floor, vanishes
 from .numerics.readable import format_combination
 from .results.discovery import Element
 from .tangency import Tangency
@@ -187,6 +187,7 @@ class _Section:
         self.size = np.sqrt(np.mean(view.operator.sensitivity(few) ** 2, axis=0))
         self.terms = self.action.base_dimension + self.action.fibre_dimension
         self.data, self.tolerance, self.level, self.count = data, tolerance, level, count
+        self.stretch, self.reach = (1.0, CONSISTENT) if data is None else (data.stretch, data.reach)
 
     def __call__(self, component: Component) -> dict[str, Any]:
         """The entries of an `Element`: the defect, or None where the model has no value, and what became of it."""
@@ -206,11 +207,12 @@ class _Section:
             kept = vanishes(defect, floor=floor)
             return {"defect": defect, "kept": kept, "reason": _exactly(defect, floor, kept)}
         moves = [np.linalg.norm((change - changes[0]) * self.weights[:, None] / scale) for change in changes[1:]]
-        moved = float(np.mean(np.square(moves)))
+        moved = float(np.mean(np.square(moves))) * self.stretch**2
         bounds = self._bounds(component, points, scale, moved)
         if bounds is None:
-            kept = vanishes(defect, floor=floor, noise=float(np.sqrt(moved)), tolerance=self.tolerance)
-            reason = f"judged by its standard error of {np.sqrt(moved):.1e}, with no stated level"
+            noise = float(np.sqrt(moved))
+            kept = vanishes(defect, floor=floor, noise=noise, tolerance=self.tolerance, reach=self.reach)
+            reason = f"judged by its standard error of {noise:.1e}, with no stated level"
             return {"defect": defect, "kept": kept, "reason": reason}
         upper = max(min(bounds.upper, bounds.proved), floor)
         limits = {"upper": upper, "lower": bounds.lower, "tolerance": self.tolerance}

@@ -85,20 +85,22 @@ def of_refits(
     remarks: tuple[str, ...],
     *,
     tolerance: float = TOLERANCE,
+    reach: float = CONSISTENT,
     held: Certificate | None = None,
     group: Group | None = None,
     count: int | None = None,
 ) -> Discovery:
     """Discover on an estimate: ``refits`` are spectra of others, with the change of their rows as a standard error.
 
-    A certificate, where there is one, says how many may be claimed; else each direction is judged by its own error.
+    A certificate, where there is one, says how many may be claimed; else each direction is judged by its own error,
+    ``reach`` of which it may be off.
     ``count`` generators are proposed where an ``objection`` keeps any from being claimed.
     """
     noise = np.sqrt(np.mean([np.sum((change @ full.vectors.T) ** 2, axis=0) for _, change in refits], axis=0))
     rounding = view.floors(full)
     floors = np.maximum(rounding, CONSISTENT * noise)
     if held is None:
-        decision = decide(full.values, floor=rounding, noise=noise, tolerance=tolerance)
+        decision = decide(full.values, floor=rounding, noise=noise, tolerance=tolerance, reach=reach)
     else:
         claim = {"claimed": held.dimension, "verdict": held.verdict, "reason": held.reason}
         decision = certified(full.values, floor=rounding, noise=noise, **claim)

@@ -152,6 +152,7 @@ def _from_data(
         "" if data.explained else objection,
         (f"fit: {data.describe()}",),
         tolerance=tolerance,
+        reach=data.reach,
         held=held,
     )
     found = replace(found, settings={**found.settings, "tolerance": tolerance, "level": level})

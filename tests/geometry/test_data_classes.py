@@ -13,6 +13,7 @@ from isotropy import groups
 from isotropy.geometry import network
 from isotropy.geometry.regression import Regression, larger_polynomials, radial_spaces
 from isotropy.geometry.restricted import Hull, Restricted
+from isotropy.numerics.decide import CONSISTENT
 
 EPS = np.finfo(np.float64).eps
 GL2 = iso.Action(groups.GL(2))
@@ -114,17 +115,17 @@ def test_networks_are_fitted_to_halves_that_share_nothing() -> None:
         assert not set(first) & set(second)
 
 
+def linear_fits(X: np.ndarray, Y: np.ndarray):
+    slope = np.linalg.lstsq(X, Y)[0][:, 0]
+    return lambda x: x @ jnp.asarray(slope, x.dtype)
+
+
 def test_a_learner_of_ones_own_is_refitted_on_halves() -> None:
     """Half samples of a linear fit move by its standard error, which is known."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     Y = X @ [1.0, -2.0] + 0.1 * rng.normal(size=200)
-
-    def fit(X: np.ndarray, Y: np.ndarray):
-        slope = np.linalg.lstsq(X, Y)[0][:, 0]
-        return lambda x: x @ jnp.asarray(slope, x.dtype)
-
-    data = iso.Data(X, Y, model=SimpleNamespace(fit=fit))
+    data = iso.Data(X, Y, model=SimpleNamespace(fit=linear_fits))
     assert data.space is None
     assert data.explained
     assert data.noise[0] == pytest.approx(0.1, rel=0.2)
@@ -133,6 +134,37 @@ def test_a_learner_of_ones_own_is_refitted_on_halves() -> None:
     found = iso.discover(data, GL2, tolerance=0.1)
     assert (found.dimension, found.decision.verdict) == (2, "supported")
     assert found.bounds is None
+
+
+def test_what_no_refit_can_follow_is_no_standard_error() -> None:
+    """Refits to halves hardly differ, whether they miss noise or a short wave. Only noise may be taken for that."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(400, 2))
+    Y = X @ [1.0, -2.0]
+    model = SimpleNamespace(fit=linear_fits)
+    noisy = iso.Data(X, Y + 0.03 * rng.normal(size=400), model=model)
+    assert not noisy.structured
+    assert noisy.reach == CONSISTENT
+    missed = 0.04 * np.sin(12 * X[:, 0]) * np.cos(11 * X[:, 1])
+    rough = iso.Data(X, Y + missed, model=model)
+    assert rough.structured
+    assert rough.reach > 10
+    X_Y = rng.normal(size=(400, 2)), rng.normal(size=400)
+    given = iso.Data(*X_Y, model=[lambda x: x[0], lambda x: x[1]])
+    assert given.reach == CONSISTENT
+
+
+def test_a_symmetry_is_not_claimed_where_networks_miss_what_breaks_it() -> None:
+    """Networks are round, and alike; the data are not: a wave of less than a hundredth breaks rotation by 7%."""
+    X = np.random.default_rng(1).uniform(-1, 1, size=(500, 2))
+    round_ones = np.exp(-(X**2).sum(axis=1))
+    wave = np.sin(12 * X[:, 0]) * np.cos(11 * X[:, 1])
+    verdicts = []
+    for amount in (0.0, 0.006):
+        data = iso.Data(X, round_ones + amount * wave, classes=("networks",))
+        assert data.reach > CONSISTENT
+        verdicts.append(iso.discover(data, GL2).decision.verdict)
+    assert verdicts == ["supported", "cannot tell"]
 
 
 def test_one_function_is_judged_by_its_residuals() -> None:

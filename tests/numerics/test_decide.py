@@ -7,12 +7,15 @@ from isotropy.numerics.decide import (
     CLEAR,
     CONSISTENT,
     DIFFERENT,
+    ROUGHER,
     SEPARATION,
     Decision,
     certified,
     closes,
     decide,
     numerical_floor,
+    reach,
+    vanishes,
     zeros,
 )
 
@@ -118,3 +121,23 @@ def test_named_thresholds_are_ratios_above_one():
 def test_zeros_are_counted_from_the_bottom():
     assert zeros(np.array([1.0, 1e-9, 1e-3, 1e-16]), np.array([1e-15, 1e-8, 1e-15, 1e-15])) == 1
     assert zeros(np.zeros(0), 1.0) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_how_far_a_fit_may_be_off_is_the_largest_ratio_and_of_noise_at_most_three(scale):
+    parts = [(2.0 * scale, 1.0 * scale), (4.5 * scale, 1.5 * scale), (0.0, 0.0)]
+    assert reach(parts, noise=False) == pytest.approx(3.0 * ROUGHER)
+    assert reach([*parts, (scale, scale / 5)], noise=False) == pytest.approx(5.0 * ROUGHER)
+    assert reach([*parts, (scale, scale / 5)], noise=True) == CONSISTENT
+    assert reach([(scale, 10 * scale)], noise=False) == ROUGHER
+    assert reach([(scale, 0.0)], noise=False) == np.inf
+
+
+def test_a_claim_needs_all_that_a_fit_may_be_off_to_be_small():
+    """.01 and so many errors of .02: within 5% for up to two."""
+    values, noise = np.array([1.0, 0.01]), np.array([0.02, 0.02])
+    verdicts = [decide(values, floor=1e-15, noise=noise, reach=r).verdict for r in (1.0, 1.9, 2.1, 5.0, np.inf)]
+    assert verdicts == ["supported", "supported", "cannot tell", "cannot tell", "cannot tell"]
+    kept = [vanishes(0.01, floor=1e-15, noise=0.02, reach=r) for r in (1.0, 1.9, 2.1, 5.0)]
+    assert kept == [True, True, None, None]
+    assert vanishes(0.07, floor=1e-15, noise=0.02, reach=1.0, tolerance=0.2) is None

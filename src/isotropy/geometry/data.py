@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 
 from .. import validate
 from ..errors import IsotropyError, IsotropyWarning
-from ..numerics.decide import filled, misfit_covered
+from ..numerics.decide import CONSISTENT, filled, misfit_covered, reach
 from .network import LEAST, Ensemble, all_values, evaluate, networks
 from .polynomial import Polynomials
 from .regression import TIE, Regression, larger_polynomials, polynomials, radial
@@ -250,7 +250,27 @@ class Data:
     @property
     def stretch(self) -> float:
         """What distances of ``refits`` from ``section``, their own mean for networks, are to be multiplied by."""
-        return float(np.sqrt(len(self.refits) / (len(self.refits) - 1))) if isinstance(self.fit, Ensemble) else 1.0
+        return self.fit.stretch if isinstance(self.fit, Ensemble) else 1.0
+
+    @cached_property
+    def reach(self) -> float:
+        """How many of the differences between ``refits`` the fit may be off (`numerics.decide.reach`).
+
+        Measured where an ensemble has left samples out: in values, and in the changes of values between a sample and
+        its nearest neighbour, which tell whether what is missed is rougher than what members differ by.
+        """
+        if not isinstance(self.fit, Ensemble) or not self.fit.fresh:
+            return CONSISTENT
+        parts = [(self.fit.error, self.fit.moved)]
+        if np.ptp(self.X, axis=0).any():
+            asked, near = self._neighbours
+            missed, apart = (
+                float(np.sqrt(((part[..., asked, :] - part[..., near, :]) ** 2).mean()))
+                for part in (self.fit.left_out, self.fit.stretch * self.fit.apart)
+            )
+            parts.append((missed, apart))
+        likely = reach(parts, noise=False)
+        return likely if likely <= CONSISTENT else reach(parts, noise=not self.structured)
 
     @cached_property
     def structured(self) -> bool:

@@ -109,15 +109,16 @@ class Mean(eqx.Module):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Fits to halves of the data: ``members``, 2 k of them, and for each whether it has seen a sample (2 k, p).
+    """Fits to halves of the data: ``members``, 2 k of them, and how far each is from their mean, ``apart`` (2 k, p, n).
 
-    ``left_out`` (p, n) are the errors at each sample of the mean of those that have not seen it. ``moved`` is the
-    root mean square by which members differ from their mean: the standard error of the mean.
+    ``left_out`` (p, n) are the errors at each sample: of the mean of those that have not seen it where ``fresh``, else
+    of the mean of all.
     """
 
     members: tuple[Callable[[Array], Array], ...]
     left_out: Float[np.ndarray, "p n"]
-    moved: float
+    apart: Float[np.ndarray, "k p n"]
+    fresh: bool
 
     @classmethod
     def of(
@@ -134,7 +135,7 @@ class Ensemble:
         values = all_values(members, X, Y)
         unseen = np.stack([~np.isin(np.arange(len(X)), half) for half in halves])
         left_out = Y - np.einsum("kp,kpn->pn", unseen / unseen.sum(axis=0), values)
-        return cls(members, left_out, _spread(values))
+        return cls(members, left_out, values - values.mean(axis=0), fresh=True)
 
     @classmethod
     def given(
@@ -142,12 +143,23 @@ class Ensemble:
     ) -> Ensemble:
         """Functions that were fitted elsewhere, to parts of data that do not overlap."""
         values = all_values(members, X, Y)
-        return cls(tuple(members), Y - values.mean(axis=0), _spread(values))
+        mean = values.mean(axis=0)
+        return cls(tuple(members), Y - mean, values - mean, fresh=False)
 
     @property
     def section(self) -> Mean:
         """The mean of the members."""
         return Mean(self.members)
+
+    @property
+    def stretch(self) -> float:
+        """What distances of ``members`` from their mean are to be multiplied by for a standard error of the mean."""
+        return float(np.sqrt(len(self.members) / (len(self.members) - 1)))
+
+    @property
+    def moved(self) -> float:
+        """The root mean square by which members differ from their mean: the standard error of the mean."""
+        return self.stretch * float(np.sqrt((self.apart**2).mean()))
 
     @property
     def error(self) -> float:
@@ -291,9 +303,3 @@ def all_values(members: Sequence[Any], X: np.ndarray, Y: np.ndarray) -> Float[np
         if not np.isfinite(value).all():
             raise IsotropyError("`model` gave NaN or infinity at some row of `X`: leave such rows out.")
     return np.stack([value.reshape(Y.shape) for value in values])
-
-
-def _spread(values: Float[np.ndarray, "k p n"]) -> float:
-    """The root mean square by which functions differ from their mean, as a standard deviation."""
-    count = len(values)
-    return float(np.sqrt(((values - values.mean(axis=0)) ** 2).mean() * count / (count - 1)))
