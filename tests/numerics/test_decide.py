@@ -130,7 +130,7 @@ def test_how_far_a_fit_may_be_off_is_the_largest_ratio_and_of_noise_at_most_thre
     assert reach([*parts, (scale, scale / 5)], noise=False) == pytest.approx(5.0 * ROUGHER)
     assert reach([*parts, (scale, scale / 5)], noise=True) == CONSISTENT
     assert reach([(scale, 10 * scale)], noise=False) == ROUGHER
-    assert reach([(scale, 0.0)], noise=False) == np.inf
+    assert 1e15 < reach([(scale, 0.0)], noise=False) < np.inf
 
 
 def test_a_claim_needs_all_that_a_fit_may_be_off_to_be_small():

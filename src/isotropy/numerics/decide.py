@@ -89,7 +89,9 @@ def reach(parts: Iterable[tuple[float, float]], *, noise: bool) -> float:
     >>> reach([(0.03, 0.02), (0.04, 0.02)], noise=False), reach([(0.1, 0.01)], noise=True)
     (2.6, 3.0)
     """
-    ratios = [missed / differ if differ > 0 else np.inf for missed, differ in parts if missed > 0]
+    # Refits that do not differ at all leave no ratio; a product with their difference must stay a number.
+    least = float(np.finfo(np.float64).eps)
+    ratios = [missed / max(differ, least * missed) for missed, differ in parts if missed > 0]
     measured = ROUGHER * max([1.0, *ratios])
     return float(min(measured, CONSISTENT) if noise else measured)
 
