@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
+from isotropy.geometry.orthonormal import OrthonormalPolynomials
 from isotropy.geometry.polynomial import Polynomials
 from isotropy.numerics.legendre import ProductLegendre
 from isotropy.numerics.matrix_map import MatrixMap
@@ -75,13 +76,21 @@ def grid() -> Iterator[Cell]:
                 yield from (Cell(experiment, m, r, d, seed) for seed in range(SEEDS))
 
 
-def published(folder: Path) -> dict[tuple[str, ...], int]:
-    """The samples needed in the published tables `ortho_t_n.csv`, `ortho_se_n.csv` and `quad_se_n.csv`."""
+CAP = 2500
+"""Iterations after which the authors broke off a solution."""
+
+
+def published(folder: Path, *, settled: bool = False) -> dict[tuple[str, ...], int]:
+    """The samples needed in the published tables `ortho_t_n.csv`, `ortho_se_n.csv` and `quad_se_n.csv`.
+
+    With ``settled`` only where no solution can have been broken off: all of a search took fewer than `CAP` iterations.
+    """
     needed = {}
     for experiment in EXPERIMENTS:
         with (folder / f"{experiment}_n.csv").open(encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                needed[experiment, row["m"], row["r"], row["d"], row["seed"]] = int(row["n_recover"])
+                if not settled or int(row["tot_iters"]) < CAP:
+                    needed[experiment, row["m"], row["r"], row["d"], row["seed"]] = int(row["n_recover"])
     return needed
 
 
@@ -110,6 +119,13 @@ def _fitting(m: int, degree: int) -> tuple[ProductLegendre, np.ndarray, np.ndarr
     check = np.random.RandomState(999).uniform(-1, 1, size=(2 * basis.dimension, m))
     orthogonal, triangle = np.linalg.qr(basis.values(check))
     return basis, check, orthogonal, triangle
+
+
+@lru_cache(maxsize=2)
+def to_monomials(m: int, degree: int) -> scipy.sparse.csr_array:
+    """The matrix (f, f) from coefficients in the basis of `instance` to those of monomials."""
+    basis = OrthonormalPolynomials(Polynomials(m, degree=degree), -np.ones(m), np.ones(m))
+    return scipy.sparse.csr_array(basis.to_space)
 
 
 @lru_cache(maxsize=2)
