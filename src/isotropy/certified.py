@@ -290,12 +290,12 @@ def _operator(
 
     form = np.zeros((space.dimension, len(outputs), space.dimension, len(outputs)))
     for points, weights in pieces():
-        form += _sizes(*factors_of_space(action, space, points, directions=seen), weights, row_scale, scale, outputs)
+        form += _squares(*factors_of_space(action, space, points, directions=seen), weights, row_scale, scale, outputs)
     few = _compressed(blocks, s * q)
     return few.reshape(-1, s, q), form.reshape(q, q) / s
 
 
-def _sizes(
+def _squares(
     moved: Float[np.ndarray, "p s f"],
     values: Float[np.ndarray, "p f"],
     matrices: Float[np.ndarray, "p s n n"],

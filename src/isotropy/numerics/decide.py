@@ -74,7 +74,7 @@ def numerical_floor(dtype: Any, size: int, scale: float) -> float:
 ROUGHER = 1.3
 """How much further off brackets are than the values and changes of values by which that is measured.
 
-In 29 fits by networks of planted functions it was 1.2 on average where a short wave was missed, at most 1.5, and less
+In 24 fits by networks to planted functions it was 1.2 on average where a short wave was missed, at most 1.5, and less
 than a half elsewhere; three tenths more kept invented symmetries below the level (`benchmarks/calibration_classes.py`).
 """
 
