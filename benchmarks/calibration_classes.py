@@ -4,12 +4,12 @@ Planted functions of the plane on the square [-1, 1]^2: a radial one, symmetric 
 that gives rotation, still the nearest to a symmetry among gl(2), a defect of 0, 1.1, 1.5 or 3 times the tolerance on
 the points at hand. ``smooth`` ones vary slowly, in ``wavy`` ones both terms vary fast, so that a fit that smooths loses
 the breaking term first, and in ``rough`` ones the breaking term alone does, and is lost whole. None is in the span of
-the fit. A trial is *false* if something is claimed whose true defect
-exceeds the tolerance; it is *found* if rotation is a symmetry and is claimed. Level and tolerance are .05.
+the fit. A trial is *false* if something is claimed whose true defect exceeds the tolerance; it is *found* if rotation
+is a symmetry and is claimed. Level and tolerance are .05.
 
 Radial functions: as `iso.Data` does, the number of functions is chosen by leave-one-out cross-validation for each trial
-and then doubled, and `numerics.certify` decides: 24 settings, 300 trials each. Networks: `iso.Data` with
-this class alone and `iso.discover`, as users call them: 11 settings, 100 trials each.
+and then doubled, and `numerics.certify` decides: 24 settings, 300 trials each. Networks: `iso.Data` with this class
+alone and `iso.discover`, as users call them: 11 settings, 100 trials each.
 
     python benchmarks/calibration_classes.py [--radial 300] [--networks 100] [--budget SECONDS] [--docs]
 
@@ -278,16 +278,13 @@ def picture(record: dict[str, list[int]]) -> None:
     for axis, kind in zip(axes, kinds, strict=True):
         settings = [s for s in KINDS[kind][0] if record.get(key(kind, s), [0])[0]]
         for form, marker in (("smooth", "o"), ("wavy", "s"), ("rough", "^")):
-            near = [s for s in settings if s[0] == form and s[1] > 0]
-            if not near:
-                continue
-            shares = [record[key(kind, s)][1] / record[key(kind, s)][0] for s in near]
-            axis.plot([s[1] for s in near], shares, marker, alpha=0.7, label=f"invented, {form}")
-            exact = [s for s in settings if s[0] == form and s[1] == 0]
-            if not exact:
-                continue
-            shares = [record[key(kind, s)][2] / record[key(kind, s)][0] for s in exact]
-            axis.plot([0] * len(exact), shares, marker, mfc="none", label=f"found, {form}")
+            for place, word, filled in ((1, "invented", True), (2, "found", False)):
+                # What may be invented is a near miss, what may be found is not.
+                chosen = [s for s in settings if s[0] == form and (s[1] > 0) == filled]
+                shares = [record[key(kind, s)][place] / record[key(kind, s)][0] for s in chosen]
+                style = {"alpha": 0.7} if filled else {"mfc": "none"}
+                if chosen:
+                    axis.plot([s[1] for s in chosen], shares, marker, label=f"{word}, {form}", **style)
         axis.axhline(LEVEL, color="black", lw=0.8)
         axis.set(title="radial functions" if kind == "radial" else kind, xlabel="nearest miss / tolerance")
     axes[0].set(ylabel="share of trials", ylim=(-0.03, 1.03))

@@ -7,6 +7,7 @@ How many of its values are zero (`numerics.decide`), the span that is nearest to
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from . import version
 from .errors import IsotropyError
 from .geometry import wording
 from .geometry.action import Action
-from .geometry.bracket import span
+from .geometry.bracket import Span, span
 from .geometry.scaling_law import scaling_power
 from .groups.group import Group
 from .normalised import Normalised, View
@@ -184,8 +185,7 @@ def answer(
     noise = max(rounding, turn)
     null = directions @ view.seen
     sure = nameable(noise)
-    found = sparse_basis(null, noise, scale=units) if sure else null
-    found = np.array([action.upright(row) for row in found]).reshape(found.shape)
+    found = upright(action, sparse_basis(null, noise, scale=units) if sure else null)
     hidden = sparse_basis(view.hidden, rounding, scale=units)
     if exact is None:
         algebra = span(action, found, hidden, points=samples.points, noise=noise)
@@ -198,37 +198,61 @@ def answer(
             algebra = span(action, null, hidden, points=samples.points, noise=max(closed, noise))
     if algebra.algebra is None and decision.nullity:
         decision = replace(decision, verdict="cannot tell", reason=algebra.reason)
-    inside = found @ np.linalg.pinv(view.seen)
-    defects = np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1)
     bounds = None
     if held is not None:
-        bounds = held.bound(inside)
+        bounds = held.bound(found @ np.linalg.pinv(view.seen))
         if len(bounds):
             remarks += (f"bound: defects of at most {bounds.max():.1e}, with a confidence of {1 - held.level:.0%}",)
     power = scaling_power(action, null, noise=noise) if sure else None
-    legible = noise if sure else rounding
     return Discovery(
-        candidates=action.dimension,
-        coefficients=found,
-        generators=action.generators(found),
-        generator_text=wording.lines(action, found, legible, units),
-        terms=tuple(action.terms(row) for row in found),
+        **evidence(view, full, found, hidden, algebra, noise=noise, settings=view.settings),
         variables=action.variables + action.outputs + ((action.time,) if action.time else ()),
-        spectrum=full.values,
         floors=floors,
-        defects=defects,
         bounds=bounds,
         decision=decision,
-        unseen=Unseen(hidden, wording.lines(action, hidden, rounding, units)),
-        algebra=algebra.algebra,
-        closure=algebra.residual,
-        truncated=algebra.truncated,
-        action=action.text,
-        noise=noise,
         scaling_power=power,
         remarks=remarks + (() if power is None else (_scaling_law(action, power, noise),)),
-        settings={**view.settings, "isotropy": version.VERSION},
     )
+
+
+def upright(action: Action, rows: Float[np.ndarray, "d q"]) -> Float[np.ndarray, "d q"]:
+    """Each generator with the sign in which it is read."""
+    return np.array([action.upright(row) for row in rows]).reshape(rows.shape)
+
+
+def evidence(
+    view: Any,
+    full: Spectrum,
+    found: Float[np.ndarray, "d q"],
+    hidden: Float[np.ndarray, "u q"],
+    algebra: Span,
+    *,
+    noise: float,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """What every `Discovery` says of the generators ``found``, known to ``noise``, and of those ``hidden``, in words.
+
+    ``view`` has an action, units and directions seen; ``full`` is the spectrum of its operator.
+    """
+    action, units = view.action, view.units
+    rounding = float(np.finfo(np.float64).eps) * action.dimension
+    inside = found @ np.linalg.pinv(view.seen)
+    return {
+        "candidates": action.dimension,
+        "coefficients": found,
+        "generators": action.generators(found),
+        "generator_text": wording.lines(action, found, noise if nameable(noise) else rounding, units),
+        "terms": tuple(action.terms(row) for row in found),
+        "spectrum": full.values,
+        "defects": np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1),
+        "unseen": Unseen(hidden, wording.lines(action, hidden, rounding, units)),
+        "algebra": algebra.algebra,
+        "closure": algebra.residual,
+        "truncated": algebra.truncated,
+        "action": action.text,
+        "noise": noise,
+        "settings": {**settings, "isotropy": version.VERSION},
+    }
 
 
 def _scaling_law(action: Action, power: float, noise: float) -> str:

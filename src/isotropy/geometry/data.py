@@ -270,6 +270,7 @@ class Data:
             )
             parts.append((missed, apart))
         likely = reach(parts, noise=False)
+        # Whether the rest looks like noise takes shuffles to tell, and matters to large ratios alone.
         return likely if likely <= CONSISTENT else reach(parts, noise=not self.structured)
 
     @cached_property

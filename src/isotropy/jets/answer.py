@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .. import version
-from ..geometry import wording
+from ..conclude import evidence, upright
 from ..geometry.action import Action
 from ..numerics.decide import CLEAR, Decision, nameable
 from ..numerics.sparse import sparse_basis
 from ..numerics.spectrum import Spectrum
-from ..results.discovery import Unseen
 from ..results.point_symmetries import PointSymmetries
 from .algebra import Parts, algebra_of
 from .tangency import JetTangency
@@ -60,28 +58,14 @@ def answer(
             f"{word}: the last {extra} add a function of {names} to {_list(view.space.dependent)}{others}",
             *remarks,
         )
-    inside = found @ np.linalg.pinv(view.seen)
-    defects = np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1)
-    hidden = _basis(action, view.hidden, rounding, units)
     return PointSymmetries(
-        candidates=action.dimension,
-        coefficients=found,
-        generators=action.generators(found),
-        generator_text=wording.lines(action, found, noise if sure else rounding, units),
-        terms=tuple(action.terms(row) for row in found),
+        **evidence(
+            view, full, found, _basis(action, view.hidden, rounding, units), algebra, noise=noise, settings=settings
+        ),
         variables=action.variables,
-        spectrum=full.values,
         floors=floors,
-        defects=defects,
         decision=decision,
-        unseen=Unseen(hidden, wording.lines(action, hidden, rounding, units)),
-        algebra=algebra.algebra,
-        closure=algebra.residual,
-        truncated=algebra.truncated,
-        action=action.text,
-        noise=noise,
         remarks=remarks,
-        settings={**settings, "isotropy": version.VERSION},
         superposition=extra,
         equation=equation,
     )
@@ -95,8 +79,7 @@ def _basis(action: Action, rows: np.ndarray, noise: float | None, units: np.ndar
     """Rows as a person writes them, or as they are where the noise is too large for that."""
     if noise is None:
         return rows
-    sparse = sparse_basis(rows, noise, scale=units)
-    return np.array([action.upright(row) for row in sparse]).reshape(rows.shape)
+    return upright(action, sparse_basis(rows, noise, scale=units))
 
 
 def _list(names: tuple[str, ...]) -> str:
