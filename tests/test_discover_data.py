@@ -127,3 +127,14 @@ def test_a_crowded_space_answers_all_the_same(thinned):
     assert found.decision.verdict == "cannot tell"
     assert found.name == "unnamed"
     assert str(found)
+
+
+def test_a_bound_that_says_nothing_is_not_said():
+    """Forty values that are mostly noise: bounds are infinite, and no sentence calls that a confidence."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(40, 2))
+    Y = (X**2).sum(axis=1) + rng.normal(size=40)
+    found = iso.discover(iso.Data(X, Y, space=iso.spaces.Polynomials(2, degree=3)), iso.Action(groups.GL(2)))
+    assert found.decision.verdict == "cannot tell"
+    assert np.isinf(found.bounds).all()
+    assert not any("bound" in remark or "inf" in remark for remark in found.remarks)

@@ -201,7 +201,7 @@ def answer(
     bounds = None
     if held is not None:
         bounds = held.bound(found @ np.linalg.pinv(view.seen))
-        if len(bounds):
+        if len(bounds) and np.isfinite(bounds).all():
             remarks += (f"bound: defects of at most {bounds.max():.1e}, with a confidence of {1 - held.level:.0%}",)
     power = scaling_power(action, null, noise=noise) if sure else None
     return Discovery(
