@@ -1,6 +1,7 @@
 """Discovery from pairs: the fit's own error decides what may be claimed."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_a_crowded_space_answers_all_the_same(thinned):
 
 
 def test_a_bound_that_says_nothing_is_not_said():
-    """Forty values that are mostly noise: bounds are infinite, and no sentence calls that a confidence."""
+    """Forty values that are mostly noise: bounds are infinite, and neither words nor digits pretend otherwise."""
     rng = np.random.default_rng(3)
     X = rng.normal(size=(40, 2))
     Y = (X**2).sum(axis=1) + rng.normal(size=40)
@@ -138,3 +139,7 @@ def test_a_bound_that_says_nothing_is_not_said():
     assert found.decision.verdict == "cannot tell"
     assert np.isinf(found.bounds).all()
     assert not any("bound" in remark or "inf" in remark for remark in found.remarks)
+    texts = found.generator_text
+    assert texts
+    assert all(any(name in text for name in "xy") for text in texts)
+    assert not any(re.search(r"\.\d{3}", text) for text in texts)

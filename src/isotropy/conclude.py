@@ -241,7 +241,7 @@ def evidence(
         "candidates": action.dimension,
         "coefficients": found,
         "generators": action.generators(found),
-        "generator_text": wording.lines(action, found, noise if nameable(noise) else rounding, units),
+        "generator_text": wording.lines(action, found, min(noise, TOLERANCE), units),
         "terms": tuple(action.terms(row) for row in found),
         "spectrum": full.values,
         "defects": np.linalg.norm(inside @ full.vectors.T * full.values, axis=1) / np.linalg.norm(inside, axis=1),
