@@ -38,6 +38,10 @@ FULL = 0.7
 """The part of the singular values that must be above the threshold of a splitting method before it is tried."""
 
 
+Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Left singular vectors as columns, singular values, right ones as rows."""
+
+
 @dataclass(frozen=True)
 class Finish:
     """Coefficients (f, c), their certificate, steps taken, and whether that was enough."""
@@ -59,6 +63,7 @@ class Newton:
         self.loss, self.terms = loss, terms
         self.worth: int | None = None
         self._images: np.ndarray | None = None
+        self._held: dict[np.dtype, tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]] = {}
         if isinstance(loss, Interpolation) and len(terms) == 1 and isinstance(terms[0], Nuclear) and loss.shape[1] == 1:
             free = loss.shape[0] - loss.size
             operator = terms[0].operator
@@ -97,48 +102,89 @@ class Newton:
         images, free = self._set_up(), self._loss.directions
         p, k, q = images.shape
         flat = images.reshape(p, k * q)
-        space = np.empty((p, k, q)), np.empty((p, q, q))
         weight = self.terms[0].weight
         image = self._oriented(self._operator(w))
-        left, values, right = scipy.linalg.svd(image, full_matrices=False, check_finite=False)
-        smooth = max(found.gap / weight, 1e-8 * values.sum()) / q
+        parts = scipy.linalg.svd(image, full_matrices=False, check_finite=False)
+        smooth = max(found.gap / weight, 1e-8 * parts[1].sum()) / q
         best, converged, count = (found, w), False, 0
+        single = True
         while count < STEPS and not converged:
             count += 1
-            size = np.hypot(values, smooth)
-            slope = flat @ ((left * (values / size)) @ right).ravel()
-            curvature = _curvature(images, left, values, right, size, space)
-            try:
-                factor = scipy.linalg.cho_factor(curvature, check_finite=False)
-            except np.linalg.LinAlgError:
+            slope = flat @ _polar(parts, smooth).ravel()
+            # The curvature only steers: in single precision it takes as many steps, each for half the time.
+            moved = self._search(image, parts, slope, flat, smooth, single=single)
+            if moved is None and single:
+                single = False
+                moved = self._search(image, parts, slope, flat, smooth, single=False)
+            if moved is None:
                 break
-            step = -scipy.linalg.cho_solve(factor, slope, check_finite=False)
-            ahead, before, length = -float(slope @ step), float(size.sum()), 1.0
-            move = (step @ flat).reshape(k, q)
-            while length >= SHORTEST:
-                left, values, right = scipy.linalg.svd(image + length * move, full_matrices=False, check_finite=False)
-                after = float(np.hypot(values, smooth).sum())
-                if after <= before - 0.25 * length * ahead + np.finfo(float).eps * k * before:
-                    break
-                length *= 0.5
-            else:
-                break
-            w = w + free @ (length * step)[:, None]
-            image = image + length * move
-            dual = (left * (values / np.hypot(values, smooth))) @ right
-            found = certify(self.loss, self.terms, w, [weight * self._oriented(dual)])
+            step, ahead, parts = moved
+            w = w + free @ step[:, None]
+            image = image + (step @ flat).reshape(k, q)
+            found = certify(self.loss, self.terms, w, [weight * self._oriented(_polar(parts, smooth))])
             if found.gap < best[0].gap:
                 best = (found, w)
             if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor) or (
                 enough is not None and enough(w, found)
             ):
                 best, converged = (found, w), True
-            elif length == 1.0 and ahead <= 0.3 * smooth * q:
-                smooth = max(FALL * smooth, 0.1 * tolerance * values.sum() / q)
+            elif ahead <= 0.3 * smooth * q:
+                smooth = max(FALL * smooth, 0.1 * tolerance * parts[1].sum() / q)
         return Finish(best[1], best[0], count, converged)
+
+    def _search(
+        self,
+        image: np.ndarray,
+        parts: Decomposition,
+        slope: np.ndarray,
+        flat: np.ndarray,
+        smooth: float,
+        *,
+        single: bool,
+    ) -> tuple[np.ndarray, float, Decomposition] | None:
+        """The first of the lengths 1 and `SHORTEST` of Newton's step that lowers the smoothed norm, or None.
+
+        With it what the whole step promised (infinite for a shorter one, which says nothing of how close the minimum
+        is) and the decomposition at its end.
+        """
+        size = np.hypot(parts[1], smooth)
+        step = self._step(parts, size, slope, single=single)
+        if step is None:
+            return None
+        move, ahead = (step @ flat).reshape(image.shape), -float(slope @ step)
+        before, length = float(size.sum()), 1.0
+        while length >= SHORTEST:
+            there = scipy.linalg.svd(image + length * move, full_matrices=False, check_finite=False)
+            after = float(np.hypot(there[1], smooth).sum())
+            if after <= before - 0.25 * length * ahead + np.finfo(float).eps * len(image) * before:
+                return length * step, ahead if length == 1.0 else np.inf, there
+            length *= 0.5
+        return None
+
+    def _step(self, parts: Decomposition, size: np.ndarray, slope: np.ndarray, *, single: bool) -> np.ndarray | None:
+        """Minus the inverse curvature times ``slope``, (p,), or None where rounding leaves it not positive definite."""
+        kind = np.dtype(np.float32 if single else np.float64)
+        if kind not in self._held:
+            images = self._set_up().astype(kind, copy=False)
+            p, _, q = images.shape
+            self._held[kind] = (images, (np.empty_like(images), np.empty((p, q, q), kind)))
+        images, space = self._held[kind]
+        left, values, right = (part.astype(kind, copy=False) for part in parts)
+        curvature = _curvature(images, left, values, right, size.astype(kind, copy=False), space).astype(np.float64)
+        try:
+            factor = scipy.linalg.cho_factor(curvature, check_finite=False)
+        except np.linalg.LinAlgError:
+            return None
+        return -scipy.linalg.cho_solve(factor, slope, check_finite=False)
 
     def _oriented(self, matrix: np.ndarray) -> np.ndarray:
         return matrix.T if self._wide else matrix
+
+
+def _polar(parts: Decomposition, smooth: float) -> np.ndarray:
+    """The derivative of the smoothed norm at the matrix of this singular value decomposition."""
+    left, values, right = parts
+    return (left * (values / np.hypot(values, smooth))) @ right
 
 
 def _curvature(
