@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,21 +40,34 @@ class Certificate:
         return self.gap / scale if scale > 0 else 0.0
 
 
-def certify(loss: Loss, terms: Sequence[Term], w: np.ndarray, duals: Sequence[np.ndarray]) -> Certificate:
+class Known(NamedTuple):
+    """What a method that has decomposed them already knows of each term: K w, its norm, and its dual's dual norm."""
+
+    images: Sequence[np.ndarray]
+    norms: Sequence[float]
+    dual_norms: Sequence[float]
+
+
+def certify(
+    loss: Loss, terms: Sequence[Term], w: np.ndarray, duals: Sequence[np.ndarray], known: Known | None = None
+) -> Certificate:
     """The duality gap at coefficients ``w`` (f, c) with a proposed dual point, one array for each term.
 
     For ``gradient + sum_i K_i^* Z_i = 0`` convexity gives ``loss(v) >= loss(w) + sum <Z_i, K_i (w - v)>`` for all v,
     so that duals inside their balls bound the minimum by ``loss(w) + sum <Z_i, K_i w>``. Duals outside are scaled by
     s < 1, and convexity of the conjugate turns the bound into ``s (...) + (1 - s) loss.lower``.
     """
-    images = [term.forward(w) for term in terms]
+    if known is None:
+        images = [term.forward(w) for term in terms]
+        norms = [term.norm(image) for term, image in zip(terms, images, strict=True)]
+        known = Known(images, norms, [term.dual_norm(z) for term, z in zip(terms, duals, strict=True)])
     value, gradient = loss.value_and_gradient(w)
-    total = value + sum(t.weight * t.norm(image) for t, image in zip(terms, images, strict=True))
+    total = value + sum(t.weight * norm for t, norm in zip(terms, known.norms, strict=True))
     pull = sum((t.adjoint(z) for t, z in zip(terms, duals, strict=True)), np.zeros_like(w))
     residual = loss.tangent(pull) if isinstance(loss, Interpolation) else gradient + pull
-    excess = max((t.dual_norm(z) / t.weight for t, z in zip(terms, duals, strict=True)), default=0.0)
+    excess = max((norm / t.weight for t, norm in zip(terms, known.dual_norms, strict=True)), default=0.0)
     scale = 1.0 / max(1.0, excess)
-    pairing = sum(float((z * image).sum()) for z, image in zip(duals, images, strict=True))
+    pairing = sum(float((z * image).sum()) for z, image in zip(duals, known.images, strict=True))
     allowance = float(np.linalg.norm(residual) * np.linalg.norm(w))
     bound = scale * (value + pairing) + (1.0 - scale) * loss.lower - allowance
     return Certificate(total, bound, float(np.linalg.norm(residual)), tuple(scale * z for z in duals))

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+from jaxtyping import Float
 
 from ..errors import IsotropyError
 from .losses import Step, pairs
+from .matrix_map import MatrixMap
 
 
 class Interpolation:
@@ -41,7 +43,7 @@ class Interpolation:
         self._lead = scipy.linalg.solve_triangular(triangle, right, trans=1)
         self._smallest = max(1, len(rows) if smallest is None else min(smallest, len(rows)))
         self.size = len(rows)
-        self._shared: dict[str, np.ndarray] = {}
+        self._shared: dict[str, Any] = {}
 
     def first(self, n: int) -> Interpolation:
         """The constraint by the first n rows alone; what has been factorised is shared."""
@@ -68,6 +70,15 @@ class Interpolation:
     def directions(self) -> np.ndarray:
         """Orthonormal columns that span what the constraint leaves free, (f, f - n)."""
         return self._orthogonal[:, self.size :]
+
+    def images(self, operator: MatrixMap) -> Float[np.ndarray, "p k q"]:
+        """What ``operator`` makes of each free direction. Sizes above one that was asked for share its images."""
+        k, q = operator.rows, operator.columns
+        earlier = self._shared.get("images")
+        if earlier is None or earlier[0] is not operator or earlier[1] > self.size:
+            images = operator(self.directions).reshape(k, -1, q).transpose(1, 0, 2)
+            earlier = self._shared["images"] = (operator, self.size, np.ascontiguousarray(images))
+        return earlier[2][self.size - earlier[1] :]
 
     def curvature(self) -> float:
         """One: a constraint has no scale of its own."""

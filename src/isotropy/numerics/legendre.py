@@ -29,6 +29,7 @@ class ProductLegendre:
         self.exponents = np.array(rows, dtype=np.int64).reshape(len(rows), variables)
         self.dimension = len(rows)
         self._index = {row: position for position, row in enumerate(rows)}
+        self._terms: dict[tuple[int, int | None], scipy.sparse.coo_array] = {}
 
     def values(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "p f"]:
         """The features at points of the cube."""
@@ -82,19 +83,26 @@ class ProductLegendre:
     def _multiplications(self) -> list[scipy.sparse.csr_array]:
         return [self.multiplication(i) for i in range(self.variables)]
 
+    def _term(self, i: int, j: int | None) -> scipy.sparse.coo_array:
+        """The derivative along coordinate i, times coordinate j where that is not None."""
+        if (i, j) not in self._terms:
+            whole = self._derivatives[i] if j is None else self._multiplications[j] @ self._derivatives[i]
+            self._terms[i, j] = scipy.sparse.coo_array(whole)
+        return self._terms[i, j]
+
     def field(
         self, linear: Float[np.ndarray, "m m"], offset: Float[np.ndarray, " m"] | None = None
     ) -> scipy.sparse.csr_array:
         """The matrix (f, f) that takes coefficients of F to those of DF(x) (linear x + offset)."""
-        eps = np.finfo(float).eps
-        result = scipy.sparse.csr_array((self.dimension,) * 2)
-        for i in range(self.variables):
-            if offset is not None and offset[i]:
-                result = result + offset[i] * self._derivatives[i]
-            for j in np.flatnonzero(linear[i]):
-                result = result + linear[i, j] * (self._multiplications[j] @ self._derivatives[i])
-        result = scipy.sparse.csr_array(result)
+        weighted = [(linear[i, j], self._term(int(i), int(j))) for i, j in zip(*np.nonzero(linear), strict=True)]
+        if offset is not None:
+            weighted += [(offset[i], self._term(int(i), None)) for i in np.flatnonzero(offset)]
+        if not weighted:
+            return scipy.sparse.csr_array((self.dimension,) * 2)
+        entries = np.concatenate([weight * term.data for weight, term in weighted])
+        where = tuple(np.concatenate([term.coords[k] for _, term in weighted]) for k in range(2))
+        result = scipy.sparse.csr_array((entries, where), shape=(self.dimension,) * 2)
         # Terms that cancel exactly leave rounding behind, which would only cost time.
-        result.data[np.abs(result.data) <= 8 * eps * np.abs(result.data).max(initial=0.0)] = 0.0
+        result.data[np.abs(result.data) <= 8 * np.finfo(float).eps * np.abs(result.data).max(initial=0.0)] = 0.0
         result.eliminate_zeros()
         return result

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from .certificate import Certificate, certify
+from .certificate import Certificate, Known, certify
 from .interpolation import Interpolation
 from .losses import Loss
 from .terms import Nuclear, Term
@@ -79,11 +79,9 @@ class Newton:
     def _set_up(self) -> np.ndarray:
         """The image of each free direction, (p, k, q) with k >= q."""
         if self._images is None:
-            free = self._loss.directions
-            k, q, p = self._operator.rows, self._operator.columns, free.shape[1]
-            images = self._operator(free).reshape(k, p, q)
-            self._wide = k < q
-            self._images = np.ascontiguousarray(images.transpose(1, 2, 0) if self._wide else images.transpose(1, 0, 2))
+            images = self._loss.images(self._operator)
+            self._wide = images.shape[1] < images.shape[2]
+            self._images = np.ascontiguousarray(images.transpose(0, 2, 1)) if self._wide else images
         return self._images
 
     def solve(
@@ -121,7 +119,10 @@ class Newton:
             step, ahead, parts = moved
             w = w + free @ step[:, None]
             image = image + (step @ flat).reshape(k, q)
-            found = certify(self.loss, self.terms, w, [weight * self._oriented(_polar(parts, smooth))])
+            values, dual = parts[1], weight * self._oriented(_polar(parts, smooth))
+            steepest = weight * float((values / np.hypot(values, smooth)).max())
+            known = Known([self._oriented(image)], [float(values.sum())], [steepest])
+            found = certify(self.loss, self.terms, w, [dual], known)
             if found.gap < best[0].gap:
                 best = (found, w)
             if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor) or (
