@@ -4,11 +4,13 @@ Both learn F = E + R, an SO(3)-equivariant network plus a free one, in one loop 
 Priors (M. Finzi, G. Benton, A. G. Wilson, NeurIPS 2021) charge R for the size of its weights; re-implemented here with
 the pathways added at the output instead of in each layer. Ours charges the nuclear norm ||L[R]||_* = ||L[F]||_*, so R
 may keep a subgroup, and the spectrum says which; in two stages the norm only proposes, for .3 of the steps, and then a
-strong penalty insists on the s directions that R is closest to keeping, s = 0, 1 or 3. The task is EMLP's moment of
-inertia I of five masses, and the broken variant of the same authors (their `ModifiedInertia`), I + .3 (I z) z^T, which
-turns about z alone leave unchanged.
+strong penalty insists on the s directions that R is closest to keeping, s = 0, 1 or 3. A prior on weights and a penalty
+on what breaks the group do not exclude each other, so the two stages are tried without the prior and with it. The task
+is EMLP's moment of inertia I of five masses, and the broken variant of the same authors (their `ModifiedInertia`),
+I + .3 (I z) z^T, which turns about z alone leave unchanged.
 
-Either method has a grid of strengths; held-out points choose. The networks without R and without E are beside them.
+Each method has a grid, with more than the best choice at either end; held-out points choose. The networks without R
+and without E are beside them.
 
     python benchmarks/pathway_priors.py [--samples 1000] [--seeds 0,1,2,3,4]
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -38,12 +40,22 @@ PROPOSE, STRONG = 0.01, 3.0
 HELD = 0.2
 """The part of the samples that chooses the strength and trains nothing."""
 
+
+class Choice(NamedTuple):
+    """One entry of a grid: the weights of the prior on R and of the nuclear norm, and the directions to insist on."""
+
+    prior: float = 0.0
+    norm: float = 0.0
+    kept: int = 0
+
+
 GRID = {
-    "residual pathway prior": (1e-4, 1e-3, 1e-2),
-    "penalty": (3e-3, 1e-2, 3e-2),
-    "two stages": (0, 1, 3),
-    "equivariant": (0.0,),
-    "free": (0.0,),
+    "residual pathway prior": [Choice(prior=p) for p in (1e-3, 1e-2, 3e-2, 1e-1)],
+    "penalty": [Choice(norm=w) for w in (1e-2, 3e-2, 1e-1)],
+    "two stages": [Choice(norm=PROPOSE, kept=s) for s in (0, 1, 3)],
+    "two stages and prior": [Choice(p, PROPOSE, s) for p in (1e-3, 1e-2, 3e-2, 1e-1) for s in (0, 1, 3)],
+    "equivariant": [Choice()],
+    "free": [Choice()],
 }
 
 G = groups.SO(3)
@@ -79,31 +91,34 @@ def network(method: str, key: jax.Array) -> Pathways:
     return Pathways(None if method == "free" else equivariant, None if method == "equivariant" else free)
 
 
+def charged(method: str) -> bool:
+    """Whether the pathway R pays for what it breaks."""
+    return method == "penalty" or "two stages" in method
+
+
 def train(method: str, x: np.ndarray, y: np.ndarray, seeds: list[int]) -> Any:
-    """Networks with axes (seed, strength): Adam with a cosine schedule. ``x`` (seeds, n, 20)."""
+    """Networks with axes (seed, choice): Adam with a cosine schedule. ``x`` (seeds, n, 20)."""
     nets = [eqx.partition(network(method, jax.random.key(seed)), eqx.is_inexact_array) for seed in seeds]
     static, start = nets[0][1], jax.tree.map(lambda *leaves: jnp.stack(leaves), *(net for net, _ in nets))
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(RATE, STEPS)))
 
-    def one(arrays: Any, strength: Any, key: Any, x: Any, y: Any) -> Any:
+    def one(arrays: Any, choice: Choice, key: Any, x: Any, y: Any) -> Any:
         def loss(arrays: Any, state: Any, key: Any, k: Any) -> Any:
             rows = jax.random.randint(key, (BATCH,), 0, len(x))
             net = eqx.combine(arrays, static)
             fit = jnp.mean((jax.vmap(net)(x[rows]) - y[rows]) ** 2)
-            if method == "residual pathway prior":
-                squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(arrays.free))
-                return fit + strength * squares / 2, state
+            if "prior" in method:
+                fit += choice.prior * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(arrays.free)) / 2
             if method == "penalty":
                 norm, state = PENALTY.update(net.free, state, x[rows[:POINTS]])
-                return fit + strength * norm, state
-            if method == "two stages":
+                return fit + choice.norm * norm, state
+            if "two stages" in method:
                 norm, _ = PENALTY.update(net.free, state, x[rows[:POINTS]])
-                closest, following = PENALTY.closest(net.free, state, strength, x[rows[:POINTS]])
-                stage = jnp.where(k < 0.3 * STEPS, PROPOSE * norm, STRONG * closest)
-                return fit + stage, following
+                closest, following = PENALTY.closest(net.free, state, choice.kept, x[rows[:POINTS]])
+                return fit + jnp.where(k < 0.3 * STEPS, choice.norm * norm, STRONG * closest), following
             return fit, state
 
-        state = PENALTY.init(eqx.combine(arrays, static).free) if method in ("penalty", "two stages") else ()
+        state = PENALTY.init(eqx.combine(arrays, static).free) if charged(method) else ()
 
         def step(carry: Any, k: Any) -> Any:
             arrays, state, moments = carry
@@ -113,10 +128,11 @@ def train(method: str, x: np.ndarray, y: np.ndarray, seeds: list[int]) -> Any:
 
         return jax.lax.scan(step, (arrays, state, optimiser.init(arrays)), jnp.arange(STEPS))[0][0]
 
-    over_strengths = jax.vmap(one, in_axes=(None, 0, None, None, None))
+    over_choices = jax.vmap(one, in_axes=(None, 0, None, None, None))
     keys = jnp.stack([jax.random.PRNGKey(seed) for seed in seeds])
-    run = jax.jit(jax.vmap(over_strengths, in_axes=(0, None, 0, 0, 0)))
-    arrays = run(start, jnp.asarray(GRID[method]), keys, jnp.asarray(x), jnp.asarray(y))
+    run = jax.jit(jax.vmap(over_choices, in_axes=(0, None, 0, 0, 0)))
+    choices = Choice(*(jnp.asarray(column) for column in zip(*GRID[method], strict=True)))
+    arrays = run(start, choices, keys, jnp.asarray(x), jnp.asarray(y))
     return lambda i, k: eqx.combine(jax.tree.map(lambda leaf: leaf[i, k], arrays), static)
 
 
@@ -150,10 +166,10 @@ def main() -> None:
                 held = [score(nets(i, k), x[kept:], y[kept:]) for k in range(len(GRID[method]))]
                 k = int(np.argmin(held))
                 net = nets(i, k)
-                row = {"task": task, "method": method, "samples": n, "seed": seed, "strength": GRID[method][k],
-                       "held": held[k], "test": score(net, xt, yt), "test at each strength":
+                row = {"task": task, "method": method, "samples": n, "seed": seed, **GRID[method][k]._asdict(),
+                       "held": held[k], "test": score(net, xt, yt), "test at each choice":
                        [score(nets(i, j), xt, yt) for j in range(len(GRID[method]))]}  # fmt: skip
-                if method in ("penalty", "two stages"):
+                if charged(method):
                     values, directions = (
                         np.asarray(part, float) for part in eqx.filter_jit(PENALTY.spectrum)(net.free)
                     )
