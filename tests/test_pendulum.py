@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +91,34 @@ def test_enforced_networks_turn_with_the_state(name):
     assert float(jnp.abs(net(turn @ x) - turn @ net(x)).max()) <= 1e3 * np.finfo(np.float32).eps * size
     tilt = jnp.asarray(np.kron(np.eye(4), [[1, 0, 0], [0, c, -s], [0, s, c]]), jnp.float32)
     assert float(jnp.abs(net(tilt @ x) - tilt @ net(x)).max()) > 1e-3 * size
+
+
+@pytest.mark.slow
+def test_the_penalty_on_all_pieces_sees_what_a_layer_breaks_behind_a_gate_that_is_shut():
+    import pendulum_models as models
+
+    penalty = models.layered(models.turning())
+    kept = models.assembled(models.models()["poly SO(2) enforced"].make(jax.random.key(0)))
+    free = models.polynomial(jax.random.key(0))
+    size = float(penalty(models.pieces(free)))
+    assert float(penalty(models.pieces(kept))) <= 1e3 * np.finfo(np.float32).eps * size
+    # The gate of the free network's first layer, shut: its layer is zero, and the penalty no less.
+    shut = eqx.tree_at(lambda net: net.layers[0].gate, free, free.layers[0].gate.at[:, 0].add(-200.0))
+    assert float(jnp.abs(shut.layers[0](jnp.ones(12))).max()) <= np.finfo(np.float32).tiny
+    assert float(penalty(models.pieces(shut))) >= (1 - 1e-4) * size
+
+
+def test_penalty_points_lie_near_states_of_the_data_and_in_the_boxes_of_later_layers():
+    import pendulum_models as models
+
+    from isotropy import groups
+
+    states = jnp.asarray(np.random.default_rng(0).normal(size=(7, 12)) + 5, jnp.float32)
+    near, heights, inner, _, _ = models.points(models.layered(groups.SO(3)), states, 300, jax.random.key(0))
+    assert [len(near), len(heights), len(inner)] == [300, 300, 300]
+    nearest = jnp.linalg.norm(near[:, None] - states[None], axis=2).min(axis=1) / np.sqrt(12)
+    assert 0.8 * models.NEAR < float(nearest.mean()) < 1.1 * models.NEAR
+    assert float(jnp.abs(inner).max()) <= models.REACH
 
 
 @pytest.mark.slow

@@ -28,11 +28,11 @@ import optax
 import pendulum_data
 import pendulum_figure
 import pendulum_models
-from pendulum_models import REACH, Model
+from pendulum_models import STRENGTH, Model
 
 RATE, LOOK, SEEDS = 3e-4, 100, (0, 1, 2)
 POINTS = 16
-"""Penalty points of each layer in one step, drawn anew each time."""
+"""Penalty points of each piece of a network in one step, drawn anew each time."""
 
 
 class Run:
@@ -71,14 +71,9 @@ class Run:
         value = pendulum_data.error(self.network(arrays), trajectories)
         if self.penalty is None:
             return value, state
-        size = [part.action.base_dimension for part in self.penalty.parts]
-        where = [
-            jax.random.uniform(k, (POINTS, m), minval=-REACH, maxval=REACH)
-            for k, m in zip(jax.random.split(key, len(size)), size, strict=True)
-        ]
-        points = where if self.penalty.layered else where[0]
+        points = pendulum_models.points(self.penalty, trajectories.reshape(-1, pendulum_models.STATE), POINTS, key)
         norm, state = self.penalty.update(self.view(arrays), state, points)
-        return value + self.model.strength * norm, state
+        return value + STRENGTH * norm, state
 
     def look(self, carry: Any, train: jax.Array, validation: jax.Array) -> tuple[Any, Any]:
         """`LOOK` steps of Adam, then a look at the validation trajectories and the singular values."""
@@ -116,19 +111,26 @@ class Run:
                 eqx.tree_serialise_leaves(saved, (k + 1, self.carry, (jnp.asarray(errors), jnp.asarray(values))))
         tested = jax.jit(jax.vmap(lambda a, d: pendulum_data.error(self.network(a), d)))(self.carry[4], self.test)
         fitted = jax.jit(jax.vmap(lambda a, d: pendulum_data.error(self.network(a), d)))(self.carry[4], self.train)
+        kept = () if self.penalty is None else jax.jit(jax.vmap(self.closest))(self.carry[0])
         short = lambda part: [float(f"{x:.4g}") for x in np.ravel(part)]  # noqa: E731
         return {
             "steps": steps,
             "parameters": self.parameters,
-            "strength": self.model.strength if self.penalty is not None else 0.0,
+            "strength": STRENGTH if self.penalty is not None else 0.0,
             "test": short(tested),
             "train": short(fitted),
             "validation": [short(row) for row in errors.T],
             "singular values": [[short(row) for row in values[:, s]] for s in range(len(self.train))]
             if self.candidates
             else [],
+            "closest generator": [short(row) for row in kept],
             "CPU seconds a step": float(f"{seconds / max(1, counted) / LOOK:.3g}"),
         }
+
+    def closest(self, arrays: Any) -> jax.Array:
+        """Coefficients of the candidate that the network is closest to keeping."""
+        assert self.penalty is not None
+        return self.penalty.spectrum(self.view(arrays))[1][-1]
 
     @property
     def candidates(self) -> int:

@@ -9,30 +9,35 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pendulum_data
 
 import isotropy as iso
 from isotropy import groups, spaces
 
 STATE, BLOCKS, WIDTH = 12, (3, 3, 1), 42
 REACH = 2.0
-"""Half the width of the box in which each layer is asked to keep symmetries."""
+"""Half the width of the box in which the layers after the first are asked to keep symmetries."""
 
-STRENGTH = {"mlp": 1e-3, "poly": 1e-3}
-"""Of the penalties. At 1e-3 the bias is about a fiftieth of gravity, the one term that breaks a rotation."""
+NEAR = 0.5
+"""How far from states of the training trajectories, in standard deviations of normal noise, the network or its first
+layer is asked. In a box about the origin it learns to be flat where no pendulum goes."""
+
+STRENGTH = 1e-3
+"""Of the penalties: the bias is about a fiftieth of gravity, the one term that breaks a rotation."""
 
 
 class Model(NamedTuple):
-    """How to make a network from a key, the penalty on it or None, its strength, and how its layers are read."""
+    """How to make a network from a key, the penalty on it or None, and what of the network the penalty sees."""
 
     make: Callable[[jax.Array], Any]
     penalty: Callable[[], iso.Penalty] | None = None
-    strength: float = 0.0
     view: Callable[[Any], Any] = lambda net: net
 
 
@@ -62,17 +67,24 @@ class Polynomial(eqx.Module):
         read = lambda layer: (layer.affine, layer.gate, layer.bases)  # noqa: E731
         return eqx.tree_at(read, self, (self.affine @ fixed[0], gate, None), is_leaf=lambda leaf: leaf is None)
 
+    def linear(self, x: jax.Array) -> jax.Array:
+        """The blocks before they are gated, in one row."""
+        matrix = self.affine.reshape(-1, 1 + self.inputs, STATE)
+        return (matrix[:, 0] + jnp.einsum("bio,i->bo", matrix[:, 1:], x)).ravel()
+
+    def height(self, x: jax.Array) -> jax.Array:
+        """The quadratic polynomials of the gates, one for each block."""
+        m, gate = self.inputs, self.gate
+        square = gate[:, 1 + m :][:, pairs(m)] * ((1 + np.eye(m, dtype=np.float32)) / 2)
+        return gate[:, 0] + gate[:, 1 : 1 + m] @ x + (square.reshape(-1, m) @ x).reshape(-1, m) @ x
+
     def __call__(self, x: jax.Array) -> jax.Array:
         if self.bases is not None:
             return self.assembled()(x)
-        gate, matrix = self.gate, self.affine.reshape(-1, 1 + self.inputs, STATE)
-        blocks = matrix[:, 0] + jnp.einsum("bio,i->bo", matrix[:, 1:], x)
-        if gate is not None:
-            m = self.inputs
-            square = gate[:, 1 + m :][:, pairs(m)] * ((1 + np.eye(m, dtype=np.float32)) / 2)
-            height = gate[:, 0] + gate[:, 1 : 1 + m] @ x + (square.reshape(-1, m) @ x).reshape(-1, m) @ x
-            blocks = blocks * jax.nn.sigmoid(height)[:, None]
-        return blocks.ravel()
+        blocks = self.linear(x)
+        if self.gate is not None:
+            blocks = (blocks.reshape(-1, STATE) * jax.nn.sigmoid(self.height(x))[:, None]).ravel()
+        return blocks
 
 
 def pairs(m: int) -> np.ndarray:
@@ -109,6 +121,11 @@ def polynomial(key: jax.Array, *, bases: Any = (None, None, None)) -> Layers:
         for k, (m, n, b, one) in enumerate(zip(inputs, BLOCKS, bases, keys, strict=True))
     ]
     return Layers(tuple(layers))
+
+
+def pieces(net: Layers) -> list[Callable[[jax.Array], jax.Array]]:
+    """All polynomials of the network: a gate that is shut hides what its layer breaks, its polynomial does not."""
+    return [piece for layer in net.layers for piece in (layer.linear, layer.height)[: 1 if layer.gate is None else 2]]
 
 
 def assembled(net: Any) -> Any:
@@ -192,16 +209,33 @@ class Blocks(eqx.Module):
 
 
 def layered(group: Any) -> iso.Penalty:
-    """One subgroup through the three layers. Hidden blocks are vectors: translations move the positions alone."""
+    """One subgroup through all `pieces`. Hidden blocks are vectors: translations move the positions alone."""
     block = 4 * group.vector
-    first, last = BLOCKS[0] * block, BLOCKS[1] * block
-    actions = [iso.Action(state(group), first), iso.Action(first, last), iso.Action(last, block)]
-    return iso.Penalty(actions, [box(a.base_dimension) for a in actions])
+    inputs, outputs = (state(group), BLOCKS[0] * block, BLOCKS[1] * block), [n * block for n in BLOCKS]
+    actions = []
+    for k, (before, after) in enumerate(zip(inputs, outputs, strict=True)):
+        actions.append(iso.Action(before, after))
+        if k < 2:
+            actions.append(iso.Action(before, BLOCKS[k] * group.scalar))
+    return iso.Penalty(actions, [looks(a.base_dimension) for a in actions])
 
 
 def whole(group: Any) -> iso.Penalty:
     """The network as one map from states to velocities."""
-    return iso.Penalty(iso.Action(state(group), 4 * group.vector), box(STATE))
+    return iso.Penalty(iso.Action(state(group), 4 * group.vector), looks(STATE))
+
+
+def points(penalty: iso.Penalty, states: jax.Array, count: int, key: jax.Array) -> Any:
+    """Fresh points for one step, ``count`` for each piece: near states (b, 12) of the data, or in a layer's box."""
+    where = []
+    for part, one in zip(penalty.parts, jax.random.split(key, len(penalty.parts)), strict=True):
+        dimension = part.inputs.shape[1]
+        if dimension == STATE:
+            rows = states[jax.random.randint(one, (count,), 0, len(states))]
+            where.append(rows + NEAR * jax.random.normal(jax.random.fold_in(one, 1), rows.shape))
+        else:
+            where.append(jax.random.uniform(one, (count, dimension), minval=-REACH, maxval=REACH))
+    return where if penalty.layered else where[0]
 
 
 def state(group: Any) -> Any:
@@ -209,22 +243,26 @@ def state(group: Any) -> Any:
     return 2 * group.point + 2 * group.vector
 
 
-def box(dimension: int) -> iso.Samples:
-    """Points for the first look and for the spectra that are reported; the training draws its own."""
+@cache
+def looks(dimension: int) -> iso.Samples:
+    """Points for the first look and for the spectra that are reported; the training draws its own, see `points`.
+
+    States are those of other trajectories, inputs of later layers lie in their box.
+    """
+    if dimension == STATE:
+        return iso.Samples(pendulum_data.chunks(count=128, seed=1)[:, 0].astype(np.float32))
     return iso.Samples.uniform(128, dimension, seed=dimension, low=-REACH, high=REACH, dtype=np.float32)
 
 
 def models() -> dict[str, Model]:
     """Every contestant by name."""
-    layers = lambda net: net.layers  # noqa: E731
-    weight = STRENGTH
     return {
         "mlp": Model(plain),
         "mlp SO(2) enforced": Model(Turned),
-        "mlp SO(3) promoted": Model(plain, lambda: whole(groups.SO(3)), weight["mlp"]),
+        "mlp SO(3) promoted": Model(plain, lambda: whole(groups.SO(3))),
         "poly": Model(polynomial),
-        "poly SO(3) promoted": Model(polynomial, lambda: layered(groups.SO(3)), weight["poly"], layers),
-        "poly SO(2) promoted": Model(polynomial, lambda: layered(turning()), weight["poly"], layers),
-        "poly SE(3) promoted": Model(polynomial, lambda: layered(groups.SE(3)), weight["poly"], layers),
+        "poly SO(3) promoted": Model(polynomial, lambda: layered(groups.SO(3)), pieces),
+        "poly SO(2) promoted": Model(polynomial, lambda: layered(turning()), pieces),
+        "poly SE(3) promoted": Model(polynomial, lambda: layered(groups.SE(3)), pieces),
         "poly SO(2) enforced": Model(lambda key: polynomial(key, bases=symmetric_bases())),
     }
