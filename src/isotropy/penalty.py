@@ -7,12 +7,13 @@ with their number; and along chosen directions only, once it is known which symm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from .errors import IsotropyError
@@ -21,7 +22,7 @@ from .geometry.action import Action
 from .geometry.sample import Samples
 from .numerics.nuclear import euclidean_norm, nuclear_norm, whitening
 from .numerics.terms import checked_weight
-from .penalty_parts import FieldPart, Part, PointPart
+from .penalty_parts import FieldPart, Part, PointPart, floating, same_brackets
 
 SKETCH = 64
 """Points from which the table of generators is first made."""
@@ -49,17 +50,22 @@ class Penalty:
 
     ``model`` is a function of one point, such as an Equinox module, that JAX can differentiate; norms are mean squares
     over ``samples``, generators orthonormal as the action gives them (convention C5). It runs in the precision of the
-    points it is given, inside `jit`, `grad` and `vmap`. ``discrete`` weighs the action's further components.
+    points it is given, inside `jit`, `grad` and `vmap`. ``discrete`` weighs the action's further components, which for
+    a finite group are all there is; `shifts` says which of them a model keeps.
 
     With a `fields.FieldAction` the model is an operator of one field, and ``samples`` are fields (k, *shape, n):
     L[model] is DN(u)[L_xi u] - L_xi N(u), and "points" below are fields. Further components must take the grid to
     itself.
 
     With sequences of actions and of samples, all of one group of q candidates, ``model`` is a sequence of as many
-    layers and the operators are stacked: one subgroup is kept by all layers.
+    layers and the operators are stacked: one subgroup is kept by all layers. Generators are compared by their brackets,
+    where the actions have an algebra, and further components by their number: their order must be one and the same.
 
     The exact form costs q Jacobian-vector products, or one vector-Jacobian product for each output where that is less,
     and a singular value decomposition. Minibatch forms keep a small state, made by `init`; see `update` and `probe`.
+
+    Raises `IsotropyError` for shapes that do not fit, layers of several groups, and candidates that move no sample and
+    no value there. Numbers such as ``decay`` are checked where they are known, and not where JAX traces them.
 
     >>> from isotropy import groups
     >>> penalty = Penalty(Action(groups.SO(3)), Samples.normal(32, 3, seed=0))
@@ -77,10 +83,11 @@ class Penalty:
     ) -> None:
         self.layered = isinstance(action, Sequence)
         actions = list(action) if isinstance(action, Sequence) else [action]
-        clouds = list(samples) if self.layered else [samples]
+        clouds = (list(samples) if isinstance(samples, Iterable) else []) if self.layered else [samples]
         if not actions or len(actions) != len(clouds):
             raise IsotropyError(
-                f"`Penalty` needs one set of samples for each action. Got {len(actions)} and {len(clouds)}."
+                f"`Penalty` needs one set of samples for each action. Got {len(actions)} action(s) and "
+                f"{len(clouds) if clouds or isinstance(samples, Sequence) else type(samples).__name__}."
             )
         self.parts = tuple(_part(one, cloud) for one, cloud in zip(actions, clouds, strict=True))
         self.dimension = self.parts[0].dimension
@@ -88,15 +95,21 @@ class Penalty:
             raise IsotropyError(
                 f"all layers must be moved by one group. Got {[part.dimension for part in self.parts]} generators."
             )
+        _refuse_two_groups(self.parts, actions)
         self.discrete = checked_weight(discrete, "discrete")
         if not self.dimension and not self.discrete:
             raise IsotropyError(
                 f"{actions[0]} has no generators, so its nuclear norm is zero for every model: use a group that has "
                 f"some, or weigh its elements with `discrete`."
             )
-        if self.discrete and not self.parts[0].components:
+        if self.discrete:
+            self._refuse_connected("`discrete`")
+        if not any(part.sees(elements=self.discrete > 0) for part in self.parts):
+            kinds = [f"{self.dimension} candidate(s)"] * bool(self.dimension)
+            kinds += ["further elements"] * bool(self.discrete)
             raise IsotropyError(
-                "`discrete` needs further components, but the action's group is connected: leave it out."
+                f"the {' and the '.join(kinds)} of {actions[0]} leave every sample and every value there as they are, "
+                f"so the penalty is zero for every model: use samples that they move, or other candidates."
             )
 
     def __call__(self, model: Any, points: Any = None) -> Float[Array, ""]:
@@ -106,7 +119,7 @@ class Penalty:
         """
         value = nuclear_norm(self.operator(model, points))
         if self.discrete:
-            value = value + self.discrete * jnp.sum(jax.vmap(euclidean_norm)(self._shifts(model, points)))
+            value = value + self.discrete * jnp.sum(self.shifts(model, points))
         return value
 
     def operator(self, model: Any, points: Any = None) -> Float[Array, "rows q"]:
@@ -126,12 +139,34 @@ class Penalty:
         _, values, right = jnp.linalg.svd(triangle)
         return values, right
 
+    def shifts(self, model: Any, points: Any = None) -> Float[Array, " g"]:
+        """``|K_g model - model|`` for each further component g of the action, in its order: zero where it is kept.
+
+        Root mean squares over points, in the units of the values; a value and its image that have nothing in common
+        differ by sqrt(2) times the values' spread. Differentiable, as zero at zero; their squares are additive over
+        points. ``discrete`` need not be set. Raises `IsotropyError` for a connected group.
+
+        >>> from isotropy import groups
+        >>> penalty = Penalty(Action(groups.O(2)), Samples.normal(32, 2, seed=0))
+        >>> print(penalty.shifts(lambda x: x @ x), penalty.shifts(lambda x: x[0])[0] > 0)
+        [0.] True
+        """
+        self._refuse_connected("`shifts`")
+        return jax.vmap(euclidean_norm)(self._shifts(model, points))
+
     def along(self, model: Any, directions: Float[Array, "s q"], points: Any = None) -> Float[Array, ""]:
         """``sum_s |L[model] direction_s|^2 / 2``: a penalty on chosen generators alone, additive over points.
 
-        It costs one Jacobian-vector product for each direction. With a large weight it enforces them.
+        It costs one Jacobian-vector product for each direction. With a large weight it enforces them. Further
+        components are left out: add `shifts`.
         """
-        directions = jnp.asarray(directions)
+        directions = floating(directions, "directions", float)
+        if directions.ndim != 2 or directions.shape[1] != self.dimension:
+            single = ": pass `directions[None]` for a single one" if directions.shape == (self.dimension,) else ""
+            raise IsotropyError(
+                f"`directions` must have shape (s, {self.dimension}), one combination of the generators a row. "
+                f"Got {directions.shape}{single}."
+            )
 
         def one(direction: Array) -> Array:
             return sum((jnp.sum(d**2) for d in self._combined(model, direction, points)), jnp.zeros(()))
@@ -140,6 +175,7 @@ class Penalty:
 
     def init(self, model: Any, *, floor: float = 1e-4) -> PenaltyState:
         """The state for `update` and `probe`, from the model as it stands and the first samples."""
+        _check_averages(floor=floor)
         points = tuple(jnp.asarray(part.inputs[:SKETCH]) for part in self.parts)
         points = points if self.layered else points[0]
         rows = jax.lax.stop_gradient(self.operator(model, points))
@@ -157,8 +193,10 @@ class Penalty:
 
         ``(tr(A^T A W) + tr W^{-1}) / 2`` with ``W = (average of A^T A)^{-1/2}``: its gradient is additive over points,
         so that a minibatch's is unbiased for a given W; at rest the value is the nuclear norm on all points. ``decay``
-        is that of the moving average, ``floor`` the part of the mean eigenvalue that is added before inverting.
+        is that of the moving average, from 0 for this minibatch alone to 1 for an average that stays as it is;
+        ``floor`` > 0 is the part of the mean eigenvalue that is added before inverting.
         """
+        _check_averages(floor=floor, decay=decay)
         rows = self.operator(model, points)
         own = rows.T @ rows
         gram = decay * state.gram + (1 - decay) * jax.lax.stop_gradient(own)
@@ -183,9 +221,12 @@ class Penalty:
         """Half the squares of ``L[model]`` along the ``count`` directions that the model comes closest to keeping.
 
         The directions are the last eigenvectors of the moving average, so they follow the model as it learns; the rest
-        of the algebra is left alone. A second stage: `update` proposes, a large multiple of this insists. ``count`` may
-        be a traced whole number, at least 0 and at most q.
+        of the algebra is left alone, and so are further components: add `shifts`. A second stage: `update` proposes, a
+        large multiple of this insists. ``count`` is a whole number, at least 0 and at most q. It may be traced; then it
+        cannot be checked, and more than q means all.
         """
+        _check_averages(floor=floor, decay=decay)
+        _check("count", count, lambda n: 0 <= n <= self.dimension, f"an integer from 0 to {self.dimension}", whole=True)
         rows = self.operator(model, points)
         own = rows.T @ rows
         gram = decay * state.gram + (1 - decay) * jax.lax.stop_gradient(own)
@@ -210,6 +251,9 @@ class Penalty:
         One Jacobian-vector product a step at any q. The state is renewed from a few points once in ``every`` steps, by
         default 10 or q/4 if that is more; ``decay`` is that of one renewal. The expectation over ``key`` is `update`.
         """
+        _check_averages(floor=floor, decay=decay)
+        if every is not None:
+            _check("every", every, lambda n: n >= 1, "an integer >= 1", whole=True)
         period = max(10, self.dimension // 4) if every is None else every
         direction = state.root @ jax.random.normal(key, (self.dimension,), state.root.dtype)
         moved = sum(
@@ -235,19 +279,46 @@ class Penalty:
 
     def _each(self, model: Any, points: Any) -> list[tuple[Part, Any, Array, Array]]:
         """For each layer: its part, its model, its points and their weights."""
-        layers = tuple(model) if self.layered else (model,)
-        if len(layers) != len(self.parts):
-            raise IsotropyError(f"`model` must have {len(self.parts)} layers. Got {len(layers)}.")
+        layers = self._listed(model, "model", "functions of one point") if self.layered else (model,)
+        given: tuple[Any, ...] = (None,) * len(self.parts)
+        if points is not None:
+            given = self._listed(points, "points", "arrays") if self.layered else (points,)
         chosen = []
-        given = (None,) * len(self.parts) if points is None else tuple(points) if self.layered else (points,)
         for part, layer, cloud in zip(self.parts, layers, given, strict=True):
+            name = f"`model[{len(chosen)}]`" if self.layered else "`model`"
             where = jnp.asarray(part.inputs) if cloud is None else part.checked(cloud)
             weights = np.full(len(where), 1.0 / len(where)) if cloud is not None else part.weights
-            chosen.append((part, layer, where, jnp.asarray(weights, where.dtype)))
+            chosen.append((part, part.watched(layer, name), where, jnp.asarray(weights, where.dtype)))
         return chosen
+
+    def _listed(self, value: Any, name: str, what: str) -> tuple[Any, ...]:
+        """One entry for each layer."""
+        try:
+            listed = tuple(value)
+        except TypeError:
+            raise IsotropyError(
+                f"`{name}` must be a sequence of {len(self.parts)} {what}, one for each layer. "
+                f"Got {type(value).__name__}: pass a list."
+            ) from None
+        if len(listed) != len(self.parts):
+            raise IsotropyError(
+                f"`{name}` must have {len(self.parts)} layers: a sequence of {what}, one for each. Got {len(listed)}."
+            )
+        return listed
+
+    def _refuse_connected(self, asked: str) -> None:
+        counts = [part.components for part in self.parts]
+        if not any(counts):
+            raise IsotropyError(f"{asked} needs further components, but the action's group is connected: leave it out.")
+        if len(set(counts)) > 1:
+            raise IsotropyError(
+                f"{asked} needs the same further components in all layers. Got {counts} of them: use one group for all."
+            )
 
     def _combined(self, model: Any, direction: Array, points: Any) -> list[Array]:
         """Weighted L[model] along one generator, for each layer: one Jacobian-vector product."""
+        if not self.dimension:
+            return []
         return [
             part.along(layer, where, weights, direction) for part, layer, where, weights in self._each(model, points)
         ]
@@ -262,6 +333,34 @@ class Penalty:
         shifts = decay * state.shifts + (1 - decay) * jax.lax.stop_gradient(squares)
         size = jnp.sqrt(shifts) + jnp.finfo(shifts.dtype).eps
         return 0.5 * self.discrete * jnp.sum(squares / size + size), shifts
+
+
+def _refuse_two_groups(parts: Sequence[Part], actions: Sequence[Any]) -> None:
+    known = [(part.algebra, action) for part, action in zip(parts, actions, strict=True) if part.algebra is not None]
+    for algebra, action in known[1:]:
+        first, beside = known[0]
+        assert first is not None
+        assert algebra is not None
+        if not same_brackets(first, algebra):
+            raise IsotropyError(
+                f"all layers must be moved by one group. Got {beside} and {action}, whose generators have other "
+                f"brackets: use representations of one group."
+            )
+
+
+def _check_averages(*, floor: Any, decay: Any = 0.0) -> None:
+    _check("floor", floor, lambda x: 0 < x < np.inf, "a finite number > 0")
+    _check("decay", decay, lambda x: 0 <= x <= 1, "a number from 0 to 1")
+
+
+def _check(name: str, value: Any, fits: Callable[[Any], Any], wanted: str, *, whole: bool = False) -> None:
+    """Refuse a number that does not fit, where it is known: what JAX traces is taken as it comes."""
+    if isinstance(value, Tracer):
+        return
+    number = np.asarray(value)
+    kind = np.issubdtype(number.dtype, np.integer) or (not whole and jnp.issubdtype(number.dtype, jnp.floating))
+    if number.ndim or not kind or not fits(number):
+        raise IsotropyError(f"The '{name}' parameter must be {wanted}. Got {value!r} instead.")
 
 
 def _part(action: Any, samples: Any) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,6 +19,12 @@ from .geometry.component import Component, affine_parts
 from .geometry.fibre import Linear
 from .geometry.motion import Affine
 from .geometry.sample import Samples
+from .geometry.section import TRACING, first_line
+from .groups.algebra import LieAlgebra
+from .numerics.decide import CLEAR, numerical_floor
+
+GLANCE = 64
+"""Samples among which a candidate that moves anything is looked for first."""
 
 
 class Part(Protocol):
@@ -34,6 +41,11 @@ class Part(Protocol):
         ...
 
     @property
+    def algebra(self) -> LieAlgebra | None:
+        """The candidates' Lie algebra, where they have one."""
+        ...
+
+    @property
     def inputs(self) -> np.ndarray:
         """All inputs, the batch first."""
         ...
@@ -45,6 +57,14 @@ class Part(Protocol):
 
     def checked(self, inputs: Any) -> Array:
         """A batch of inputs as an array; raises `IsotropyError` where it is none."""
+        ...
+
+    def sees(self, *, elements: bool) -> bool:
+        """Whether any candidate, or with ``elements`` any further element, moves an input or a value there."""
+        ...
+
+    def watched(self, model: Any, name: str) -> Callable[[Array], Array]:
+        """``model``, which raises `IsotropyError` under its ``name`` where its output is not what the action moves."""
         ...
 
     def rows(self, model: Any, inputs: Array, weights: Array) -> Float[Array, "rows q"]:
@@ -68,6 +88,8 @@ class PointPart:
             raise IsotropyError(
                 f"the samples are points of R^{samples.dimension}, but {action} acts on R^{action.base_dimension}."
             )
+        if not action.fibre_dimension:
+            raise IsotropyError(f"{action} moves no values, so no model breaks it: use `Action(group)`, for functions.")
         self.action = action
         self.inputs, self.weights = np.asarray(samples.points), np.asarray(samples.weights)
         costs = {"forward": action.base_dimension, "reverse": lie.REVERSE_COST * action.fibre_dimension}
@@ -84,15 +106,50 @@ class PointPart:
         """The number of further elements."""
         return len(self.action.components)
 
+    @property
+    def algebra(self) -> LieAlgebra | None:
+        """The candidates' Lie algebra."""
+        return self.action.algebra
+
     def checked(self, inputs: Any) -> Array:
         """Points (b, m)."""
-        where = jnp.asarray(inputs)
+        where = floating(inputs, "points", self.inputs.dtype)
         if where.ndim != 2 or where.shape[1] != self.action.base_dimension:
             raise IsotropyError(f"`points` must have shape (b, {self.action.base_dimension}). Got {where.shape}.")
+        if not len(where):
+            raise IsotropyError(f"`points` is empty (shape {where.shape}): pass at least one point.")
         return where
+
+    def sees(self, *, elements: bool) -> bool:
+        """Whether anything moves a sample or a value there."""
+        points, precision = np.asarray(self.inputs[self.weights > 0], dtype=np.float64), self.inputs.dtype
+        # Nearly always the first few settle it.
+        parts = [some for some in (points[:GLANCE], points[GLANCE:]) if len(some)]
+        if self.dimension and any(_moves(self.action, some, precision) for some in parts):
+            return True
+        return elements and any(_shifts(self.action, element, points, precision) for element in self.action.components)
+
+    def watched(self, model: Any, name: str) -> Callable[[Array], Array]:
+        """The model, its values checked as they are traced."""
+        action, m = self.action, self.action.base_dimension
+        evaluate = _evaluated(model, name, f"point of shape ({m},)")
+
+        def value(x: Array) -> Array:
+            out = evaluate(x)
+            size = int(np.prod(out.shape, dtype=int))
+            if size != action.fibre_dimension or (len(action.fibre_shape) > 1 and out.shape != action.fibre_shape):
+                raise IsotropyError(
+                    f"{name} returns shape {out.shape} at one point, but {action} acts on values of shape "
+                    f"{action.fibre_shape}: return that, or change the second representation of the action."
+                )
+            return out
+
+        return value
 
     def rows(self, model: Any, inputs: Array, weights: Array) -> Float[Array, "rows q"]:
         """L[model] for every candidate."""
+        if not self.dimension:
+            return jnp.zeros((len(inputs) * self.action.fibre_dimension, 0), inputs.dtype)
         block = jax.vmap(partial(lie.derivative_at, model, self.action, self.mode))(inputs)
         return (jnp.sqrt(weights)[:, None, None] * block).reshape(-1, self.dimension)
 
@@ -141,9 +198,35 @@ class FieldPart:
         """The number of further elements."""
         return len(self.action.action.components)
 
+    @property
+    def algebra(self) -> LieAlgebra | None:
+        """The candidates' Lie algebra."""
+        return self.action.action.algebra
+
     def checked(self, inputs: Any) -> Array:
         """Fields (b, *shape, n)."""
-        return jnp.asarray(self.action.checked(inputs))
+        return self.action.checked(floating(inputs, "fields", self.inputs.dtype))
+
+    def sees(self, *, elements: bool) -> bool:
+        """Taken for granted: whether a field is moved depends on its values."""
+        return True
+
+    def watched(self, model: Any, name: str) -> Callable[[Array], Array]:
+        """The operator, its fields checked as they are traced."""
+        shape, after = self.action.grid_after.shape, self.action.after
+        evaluate = _evaluated(model, name, f"field of shape {self.inputs.shape[1:]}")
+
+        def value(u: Array) -> Array:
+            out = evaluate(u)
+            channels = int(np.prod(out.shape[len(shape) :], dtype=int))
+            if out.shape[: len(shape)] != shape or channels != after.fibre_dimension:
+                raise IsotropyError(
+                    f"{name} returns shape {out.shape} for one field, but {after} acts on fields of shape "
+                    f"{(*shape, after.fibre_dimension)}: return that, or change the action's `after` or `grid_after`."
+                )
+            return out
+
+        return value
 
     def rows(self, model: Any, inputs: Array, weights: Array) -> Float[Array, "rows q"]:
         """L[model] for every candidate, by one Jacobian-vector product each."""
@@ -209,3 +292,91 @@ def _combine(action: Action, direction: Array) -> tuple[Any, Any]:
         shift = direction @ jnp.asarray(fibre.offsets, direction.dtype)
         return field, lambda x, u: inner @ u + shift
     return field, lambda x, u: jnp.ravel(jnp.tensordot(direction, action.fibre(x, u.reshape(action.fibre_shape)), 1))
+
+
+def floating(value: Any, name: str, dtype: Any) -> Array:
+    """``value`` as a JAX array of real floating-point numbers: as it is, or in the precision ``dtype`` if it has none.
+
+    Raises `IsotropyError` for what is not numeric or is complex. Traced values will do.
+    """
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as reason:
+        raise IsotropyError(
+            f"`{name}` must be an array of numbers. Got {type(value).__name__} that does not convert: "
+            f"{first_line(reason)}"
+        ) from None
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise IsotropyError(f"`{name}` must be real. Got {array.dtype}: pass its real and imaginary parts.")
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    return array.astype(jax.dtypes.canonicalize_dtype(dtype))
+
+
+def same_brackets(first: LieAlgebra, second: LieAlgebra) -> bool:
+    """Whether two bases of q generators have the same brackets, to rounding.
+
+    Algebras known to a noise only are taken at their word, as are all of one dimension that commute.
+    """
+    one, two = first.matrices, second.matrices
+    if one is None or two is None or first.noise or second.noise or not len(one):
+        return True
+    if one.shape == two.shape and np.array_equal(one, two):
+        return True
+    sizes = np.linalg.norm(np.concatenate([one.reshape(len(one), -1).T, two.reshape(len(two), -1).T]), axis=0)
+    # A coefficient of [e_i, e_j] on e_k is of order |e_i| |e_j| / |e_k| before anything cancels.
+    floor = numerical_floor(float, len(one), float(sizes.max() ** 2 / sizes.min()))
+    return bool(np.abs(first.structure_constants - second.structure_constants).max() <= CLEAR * floor)
+
+
+def _evaluated(model: Any, name: str, what: str) -> Callable[[Array], Array]:
+    """``model`` as a function to arrays that says clearly where it is none."""
+    if not callable(model):
+        layers = ": for layers give `Penalty` as many actions and samples" if isinstance(model, Sequence) else ""
+        raise IsotropyError(f"{name} must be a function of one {what}. Got {type(model).__name__}{layers}.")
+
+    def value(x: Array) -> Array:
+        try:
+            out = model(x)
+        except IsotropyError:
+            raise
+        except TRACING as reason:
+            raise IsotropyError(
+                f"{name} could not be evaluated by JAX at one {what}: {first_line(reason)} Write it with `jax.numpy`, "
+                f"without a batch axis."
+            ) from reason
+        if not isinstance(out, jax.Array | np.ndarray | np.generic | float):
+            raise IsotropyError(f"{name} must return one array of floating-point numbers. Got {type(out).__name__}.")
+        out = jnp.asarray(out)
+        if not jnp.issubdtype(out.dtype, jnp.floating):
+            raise IsotropyError(f"{name} must return real floating-point numbers. Got {out.dtype}.")
+        return out
+
+    return value
+
+
+def _moves(action: Action, points: Float[np.ndarray, "p m"], precision: Any) -> bool:
+    """Whether any generator moves any of the points, or the values there."""
+    motion, fibre = action.motion, action.value_motion
+    fields, floor = action.fields(points), np.zeros(())
+    if isinstance(motion, Affine):
+        # What rounding of the points leaves of a fixed point.
+        size = np.einsum("qij,pj->pqi", np.abs(motion.matrices), np.abs(points)) + np.abs(motion.offsets)
+        floor = numerical_floor(precision, action.base_dimension + 1, 1.0) * size
+    if (np.abs(fields) > floor).any():
+        return True
+    if isinstance(fibre, Linear):
+        return bool(fibre.matrices.any() or fibre.offsets.any())
+    return bool(action.fibre_matrices(points).any())
+
+
+def _shifts(action: Action, element: Component, points: Float[np.ndarray, "p m"], precision: Any) -> bool:
+    """Whether one further element moves any of the points, or any value."""
+    m, n = action.base_dimension, action.fibre_dimension
+    matrix, offset = affine_parts(element.theta, (m,))
+    size = np.abs(points) @ (np.abs(matrix) + np.eye(m)).T + np.abs(offset)
+    moved = np.abs(points @ (matrix - np.eye(m)).T + offset)
+    if (moved > numerical_floor(precision, m + 1, 1.0) * size).any():
+        return True
+    back, shift = affine_parts(element.untheta, action.fibre_shape)
+    return bool((np.abs(back - np.eye(n)) > numerical_floor(float, n, 1.0)).any() or shift.any())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from ..errors import IsotropyError
 from .admm import BALANCE, RELAXATION, START
 
 
@@ -32,10 +35,9 @@ class _Carry(NamedTuple):
     best_gap: Array
 
 
-@partial(jax.jit, static_argnames=("iterations",))
 def nuclear_least_squares(
     design: Float[Array, "n f"],
-    targets: Float[Array, "n c"],
+    targets: Float[Array, "n ..."],
     operator: Float[Array, "k q f"],
     strength: Float[Array, ""] | float,
     *,
@@ -44,16 +46,78 @@ def nuclear_least_squares(
 ) -> DeviceSolution:
     """Minimise ``|design w - targets|^2 / (2 n) + strength ||A(w)||_*`` for a dense operator A.
 
-    ``targets`` has shape (n, c); the matrices of the c columns are stacked, (k c, q). It runs in the precision of its
-    arguments and stops at a relative duality gap of ``tolerance``, by default the square root of that precision's
-    eps. The gap of the best iterate comes back whether it converged or not: compare it before use. ``strength``
-    must be positive. For exact work on the host, and other losses, use `convex.minimise`.
+    ``targets`` has shape (n, c), or (n,) for one column; coefficients have shape (f, c). The matrices of the c columns
+    are stacked, (k c, q). It runs in the precision of its arguments and stops at a relative duality gap of
+    ``tolerance``, by default the square root of that precision's eps. The gap of the best iterate comes back whether it
+    converged or not: compare it before use. For exact work on the host, and other losses, use `convex.minimise`.
+
+    Raises `IsotropyError` for shapes that do not fit, NaN or infinity, and a ``strength`` or ``tolerance`` that is not
+    positive. Values that JAX traces cannot be checked: inside `jit` or `vmap` see to it that ``strength`` > 0.
     """
+    design, targets, operator = (
+        _array(value, name, ndim)
+        for value, name, ndim in ((design, "design", (2,)), (targets, "targets", (1, 2)), (operator, "operator", (3,)))
+    )
+    targets = targets[:, None] if targets.ndim == 1 else targets
+    (n, f), rows, columns = design.shape, len(targets), operator.shape[2]
+    if rows != n or columns != f:
+        raise IsotropyError(
+            f"`targets` needs the {n} rows of `design` and `operator` its {f} columns as the last axis. "
+            f"Got {rows} and {columns}."
+        )
+    _positive(strength, "strength", ": without the norm this is least squares, see `jnp.linalg.lstsq`")
+    if tolerance is not None:
+        _positive(tolerance, "tolerance")
+    if isinstance(iterations, bool) or not isinstance(iterations, int | np.integer) or iterations < 1:
+        raise IsotropyError(f"`iterations` must be a positive integer. Got {iterations!r}.")
     dtype = jnp.result_type(design, targets, operator)
-    eps = jnp.finfo(dtype).eps
     design, targets, operator = (jnp.asarray(a, dtype) for a in (design, targets, operator))
-    strength = jnp.asarray(strength, dtype)
-    limit = jnp.asarray(jnp.sqrt(eps) if tolerance is None else tolerance, dtype)
+    limit = jnp.sqrt(jnp.finfo(dtype).eps) if tolerance is None else tolerance
+    return _solve(
+        design, targets, operator, jnp.asarray(strength, dtype), jnp.asarray(limit, dtype), iterations=int(iterations)
+    )
+
+
+def _array(value: Any, name: str, ndim: tuple[int, ...]) -> Array:
+    """``value`` as real floating-point numbers, finite where they are known."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise IsotropyError(f"`{name}` must be an array of numbers. Got {type(value).__name__}.") from None
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise IsotropyError(f"`{name}` must be real. Got {array.dtype}.")
+    array = array.astype(jnp.result_type(array, float))
+    if array.ndim not in ndim or not array.size:
+        wanted = " or ".join(str(k) for k in ndim)
+        raise IsotropyError(f"`{name}` must have {wanted} axes and at least one entry. Got shape {array.shape}.")
+    if not isinstance(array, Tracer) and not bool(jnp.isfinite(array).all()):
+        raise IsotropyError(f"`{name}` has NaN or infinite entries: leave those rows out.")
+    return array
+
+
+def _positive(value: Any, name: str, remedy: str = "") -> None:
+    if isinstance(value, Tracer):
+        return
+    number = np.asarray(value)
+    kind = jnp.issubdtype(number.dtype, jnp.floating) or np.issubdtype(number.dtype, np.integer)
+    if number.ndim or not kind or not 0 < number < np.inf:
+        several = ": use `jax.vmap` for several" if kind and number.ndim else remedy if kind and number == 0 else ""
+        raise IsotropyError(f"`{name}` must be one finite number > 0. Got {value!r}{several}.")
+
+
+@partial(jax.jit, static_argnames=("iterations",))
+def _solve(
+    design: Float[Array, "n f"],
+    targets: Float[Array, "n c"],
+    operator: Float[Array, "k q f"],
+    strength: Float[Array, ""],
+    limit: Float[Array, ""],
+    *,
+    iterations: int,
+) -> DeviceSolution:
+    """`nuclear_least_squares` of arguments of one precision."""
+    dtype = design.dtype
+    eps = jnp.finfo(dtype).eps
     (n, f), c, (k, q, _) = design.shape, targets.shape[1], operator.shape
     flat = operator.reshape(k * q, f)
     own, gram, constant = design.T @ design / n, flat.T @ flat, design.T @ targets / n

@@ -24,7 +24,7 @@ def nuclear_norm(matrix: Float[Array, "k q"]) -> Float[Array, ""]:
 def _nuclear_norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (matrix,), (tangent,) = primals, tangents
     left, values, right = jnp.linalg.svd(jax.lax.stop_gradient(matrix), full_matrices=False)
-    floor = jnp.finfo(matrix.dtype).eps * max(matrix.shape) * values[0]
+    floor = jnp.finfo(matrix.dtype).eps * max(matrix.shape) * jnp.max(values, initial=0.0)
     polar = (left * (values > floor)) @ right
     return jnp.sum(values), jnp.sum(polar * tangent)
 
