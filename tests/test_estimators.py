@@ -14,6 +14,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import check_estimator
 
 from isotropy import Action, IsotropyError, IsotropyWarning, SymmetricRegressor, groups, spaces
+from isotropy.promote import promote
 from isotropy.testing import assert_equivariant
 
 EPS = np.finfo(np.float64).eps
@@ -34,21 +35,27 @@ def force(X: np.ndarray) -> np.ndarray:
     return 0.5 * x - (x * y).sum(axis=1, keepdims=True) * y + 0.3 * np.cross(x, y)
 
 
+class Promotion(SymmetricRegressor):
+    """One of scikit-learn's checks sets ``alpha``, which promotion refuses, where there are no ``alphas``."""
+
+    alphas = ()
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {},
         {"sparse": True},
-        pytest.param({"how": "promote", "strength": 0.1}, marks=pytest.mark.slow),
-        pytest.param({"how": "auto", "strength": 0.1}, marks=pytest.mark.slow),
+        pytest.param({"how": "promote", "strength": 0.1, "folds": 3}, marks=pytest.mark.slow),
+        pytest.param({"how": "auto", "strength": 0.1, "folds": 3}, marks=pytest.mark.slow),
     ],
 )
-def test_the_checks_of_scikit_learn(options, monkeypatch):
+def test_the_checks_of_scikit_learn(options):
     """All of them; those that compare are given a strength and three folds, which saves fits."""
-    monkeypatch.setattr("isotropy.estimators.FOLDS", 3)
+    kind = Promotion if options.get("how") == "promote" else SymmetricRegressor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(SymmetricRegressor(**options), on_skip=None, on_fail=None)
+        results = check_estimator(kind(**options), on_skip=None, on_fail=None)
     assert [result["check_name"] for result in results if result["status"] not in ("passed", "skipped")] == []
     skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
     assert skipped <= NEED_OTHER_PACKAGES
@@ -201,6 +208,37 @@ def test_promotion_finds_the_rotations_that_the_data_allow():
     assert model.score(X, y) > 0.99
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strength": 0.01},
+        {"level": 0.2, "folds": 3},
+        {"noise": 0.02, "sparsity": 1e-3, "seed": 4},
+    ],
+)
+def test_the_parameters_of_promotion_reach_it(options):
+    rng = np.random.default_rng(2)
+    X = rng.uniform(-1, 1, (40, 3))
+    y = X[:, 0] ** 2 + X[:, 1] ** 2 + 0.5 * X[:, 2] + 0.02 * rng.standard_normal(40)
+    space, action = spaces.Polynomials(3, degree=2), Action(groups.SO(3))
+    model = SymmetricRegressor(space, action, "promote", **options).fit(X, y)
+    fit = promote(space, action, X, y, **options)
+    np.testing.assert_allclose(model.coefficients_[:, 0], fit.coefficients, atol=1e6 * EPS)
+    assert model.fit_.settings == fit.settings
+    assert not hasattr(model, "basis_")
+    assert not hasattr(model, "alpha_")
+
+
+def test_a_strict_level_keeps_what_a_lenient_one_refuses():
+    """A break about as large as the noise: its p-value lies between the two levels."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (60, 2))
+    y = X[:, 0] ** 2 + X[:, 1] ** 2 + 0.03 * X[:, 0] + 0.05 * rng.standard_normal(60)
+    p_value = max(trial.p_value for trial in SymmetricRegressor(how="promote").fit(X, y).fit_.trials)
+    for level, survivors in ((p_value / 2, 1), ((1 + p_value) / 2, 0)):
+        assert SymmetricRegressor(how="promote", level=level).fit(X, y).symmetries_.dimension == survivors
+
+
 @pytest.mark.parametrize(("part", "expected"), [(0.0, "enforce"), (0.5, "promote"), (None, "promote")])
 def test_auto_takes_what_predicts_best(part, expected):
     """Symmetric under all rotations, under those about one axis, and under none: promotion then keeps nothing."""
@@ -247,6 +285,16 @@ X, Y = np.zeros((10, 3)), np.zeros((10, 3))
         (lambda: SymmetricRegressor(space=3).fit(X, Y), "'space' parameter"),
         (lambda: SymmetricRegressor(how="impose").fit(X, Y), "'how' parameter"),
         (lambda: SymmetricRegressor(alpha=-1.0).fit(X, Y), "'alpha' parameter"),
+        (lambda: SymmetricRegressor(strength=-5).fit(X, Y), "'strength' parameter .* Got -5 instead"),
+        (lambda: SymmetricRegressor(how="auto", level=1.0).fit(X, Y), "'level' parameter"),
+        (lambda: SymmetricRegressor(how="promote", noise=0.0).fit(X, Y), "'noise' parameter"),
+        (lambda: SymmetricRegressor(how="promote", sparsity=np.nan).fit(X, Y), "'sparsity' parameter"),
+        (lambda: SymmetricRegressor(how="promote", folds=1).fit(X, Y), "'folds' parameter"),
+        (lambda: SymmetricRegressor(how="promote", folds=2.5).fit(X, Y), "'folds' parameter"),
+        (lambda: SymmetricRegressor(how="promote", alpha=0.1).fit(X, Y), "`alpha` does nothing under how='promote'"),
+        (lambda: SymmetricRegressor(how="promote", alpha=1, sparse=True).fit(X, Y), "`alpha`, `sparse` do nothing"),
+        (lambda: SymmetricRegressor(strength=0.1).fit(X, Y), "`strength` does nothing under how='enforce'"),
+        (lambda: SymmetricRegressor(noise=1, folds=3).fit(X, Y), "`noise`, `folds` do nothing under how='enforce'"),
         (lambda: SymmetricRegressor(how="promote").fit(X, Y), "X has 1 sample that differs, of the 2 it needs"),
         (lambda: SymmetricRegressor(how="auto").fit(X, Y), "X has 1 sample that differs, of the 3 it needs"),
     ],

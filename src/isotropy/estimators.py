@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 from typing import Any, Literal
 
@@ -22,13 +23,17 @@ from .numerics.decide import Decision
 from .numerics.path import deal
 from .numerics.ridge import Coordinates, ridge
 from .promote import promote
+from .promote.verb import LEVEL
 from .results.basis import Basis
 
 DEGREE = 2
 """Degree of the polynomials where no space is given."""
 
-FOLDS = 5
-"""Parts of the data that are left out in turn under ``how="auto"``."""
+PENALTY = ("alpha", "sparse")
+"""Parameters of the ridge fit, which promotion does not make."""
+
+PROMOTION = ("strength", "level", "noise", "sparsity", "folds")
+"""Parameters of promotion and of the comparison, which enforcement does not make."""
 
 CHOICES = ("enforce", "promote", "none")
 """What ``how="auto"`` chooses from, the most symmetric first."""
@@ -42,10 +47,11 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ``space`` holds the functions of each output, by default polynomials of degree 2 in the features seen; ``action``
     says how the group moves inputs and outputs. Under "enforce" the fit is a combination of the basis that
     `isotropy.enforce` finds, and no action means no constraint; under "promote" it is that of `isotropy.promote`, by
-    default with the rotations SO(n) of all n inputs as candidates. Under "auto" all three are fitted on each of five
-    parts of the data left out in turn (dealt by ``seed``). The most symmetric one whose squared error there is within
-    one standard error, over the parts, of the least is fitted to all data. It costs five times the three fits. Equal
-    inputs are left out together. One feature has no rotations, and nothing is promoted then unless ``action`` is given.
+    default with the rotations SO(n) of all n inputs as candidates. Under "auto" all three are fitted with each of
+    ``folds`` parts of the data left out in turn (dealt by ``seed``). The most symmetric one whose squared error there
+    is within one standard error, over the parts, of the least is fitted to all data. It costs ``folds`` times the three
+    fits. Equal inputs are left out together. One feature has no rotations, and nothing is promoted then unless
+    ``action`` is given.
 
     An enforced fit is ridge regression: the penalty is the sum of squares of all coefficients on the functions of
     ``space``, scaled to unit mean square over the samples, so it does not depend on the basis; constants go free.
@@ -53,24 +59,31 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     of the basis on the lasso's path that have the smallest Bayesian information criterion, and fits these.
     ``sample_weight`` counts repetitions, in the tests of `promote` too.
 
+    A promoted fit is that of `promote` with the same ``strength``, ``level``, ``noise`` and ``sparsity``, and as many
+    ``folds`` as there are different inputs if these are fewer. Labels, other losses, weights of discrete candidates
+    and the bootstrap are `promote`'s own. Under "auto" every parameter has its use; under "enforce" those of promotion
+    have none, nor those of the ridge under "promote", and `fit` refuses them there unless they are at their defaults.
+
     Attributes
     ----------
-    basis_ : Basis
-        The functions that are combined: the symmetric ones, or all.
-    coef_ : (d,)
-        Their weights.
-    coefficients_ : (f, n)
-        The same fit on the functions of ``space_``, one column for each output.
-    alpha_ : float
-        The strength of the penalty used.
-    symmetries_ : Discovery
-        What survived (``how="promote"``).
-    fit_ : Fit
-        The whole answer of `promote` (``how="promote"``).
     chosen_ : str
         Which of "none", "promote" and "enforce" was used.
+    space_ : Space
+        The functions of each output.
+    coefficients_ : (f, n)
+        The fit on the functions of ``space_``, one column for each output.
+    coef_ : (d,)
+        The weights of the functions in ``basis_``; ``coefficients_``, row by row, where "promote" was chosen.
+    basis_ : Basis
+        The functions that are combined: the symmetric ones, or all (not where "promote" was chosen).
+    alpha_ : float
+        The strength of the ridge penalty (not where "promote" was chosen).
+    symmetries_ : Discovery
+        What survived (only where "promote" was chosen).
+    fit_ : Fit
+        The whole answer of `promote` (only where "promote" was chosen).
     held_out_ : dict
-        The mean squared error on left-out data of each (``how="auto"``).
+        The mean squared error of each choice on data left out (only under ``how="auto"``).
 
     >>> from isotropy import groups
     >>> X = np.random.default_rng(0).standard_normal((30, 3))
@@ -88,6 +101,10 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         alpha: float | None = None,
         sparse: bool = False,
         strength: float | None = None,
+        level: float = LEVEL,
+        noise: float | None = None,
+        sparsity: float = 0.0,
+        folds: int = 5,
         seed: int = 0,
     ) -> None:
         self.space = space
@@ -96,6 +113,10 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.alpha = alpha
         self.sparse = sparse
         self.strength = strength
+        self.level = level
+        self.noise = noise
+        self.sparsity = sparsity
+        self.folds = folds
         self.seed = seed
 
     n_features_in_: int
@@ -103,7 +124,8 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SymmetricRegressor:
         """Fit to inputs (p, m) and outputs (p,) or (p, n).
 
-        Raises `IsotropyError` where the space or the action is about another number of inputs or outputs.
+        Raises `IsotropyError` where the space or the action is about another number of inputs or outputs, for
+        parameters out of their range, and for those that do nothing under this ``how``.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
@@ -141,6 +163,9 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 targets,
                 weights=weights,
                 strength=self.strength,
+                level=self.level,
+                noise=self.noise,
+                sparsity=self.sparsity,
                 folds=self._folds(X, 2 if self.strength is None else 1),
                 seed=self.seed,
             )
@@ -164,7 +189,7 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"how={self.how!r} compares on data left out, and X has {different} sample{'s' * (different > 1)} that "
                 f"differ{'s' * (different == 1)}, of the {least} it needs: use more, or how='enforce'."
             )
-        return min(FOLDS, different)
+        return int(min(self.folds, different))
 
     def _compare(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray, action: Action) -> str:
         """The most symmetric choice that is not worse on data left out than the best by more than the folds differ."""
@@ -230,9 +255,13 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"The 'how' parameter of SymmetricRegressor must be 'enforce', 'promote' or 'auto'. "
                 f"Got {self.how!r} instead."
             )
-        if self.alpha is not None and not (isinstance(self.alpha, numbers.Real) and self.alpha >= 0):
+        self._check_numbers()
+        idle = [name for name in {"enforce": PROMOTION, "promote": PENALTY}.get(self.how, ()) if not self._plain(name)]
+        if idle:
+            other = "promote" if self.how == "enforce" else "enforce"
             raise IsotropyError(
-                f"The 'alpha' parameter of SymmetricRegressor must be a number >= 0, or None. Got {self.alpha!r}."
+                f"{', '.join(f'`{name}`' for name in idle)} {'do' if len(idle) > 1 else 'does'} nothing under "
+                f"how={self.how!r}: leave {'them' if len(idle) > 1 else 'it'} out, or use how={other!r} or how='auto'."
             )
         if self.action is None:
             return
@@ -247,6 +276,26 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ):
             if got != want:
                 raise IsotropyError(f"{name.format(got, want)}: give both the same number.")
+
+    def _check_numbers(self) -> None:
+        """Refuse numbers out of their range, whether or not this ``how`` has a use for them."""
+        for name, wanted, right in (
+            ("alpha", "a number >= 0, or None", self.alpha is None or _number(self.alpha) >= 0),
+            ("strength", "a number >= 0, or None", self.strength is None or _number(self.strength) >= 0),
+            ("noise", "a number > 0, or None", self.noise is None or _number(self.noise) > 0),
+            ("sparsity", "a number >= 0", _number(self.sparsity) >= 0),
+            ("level", "a number between 0 and 1", 0 < _number(self.level) < 1),
+            ("folds", "an integer >= 2", isinstance(self.folds, numbers.Integral) and self.folds >= 2),
+        ):
+            if not right:
+                got = getattr(self, name)
+                raise IsotropyError(
+                    f"The '{name}' parameter of SymmetricRegressor must be {wanted}. Got {got!r} instead."
+                )
+
+    def _plain(self, name: str) -> bool:
+        """Whether a parameter is at its default."""
+        return getattr(self, name) == inspect.signature(SymmetricRegressor).parameters[name].default
 
     def _basis(self, action: Action | None, outputs: int) -> Basis:
         if action is not None:
@@ -307,6 +356,12 @@ class SymmetricRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.alpha_ = part.strength
             result[kept, column] = part.weights[:, 0]
         return result
+
+
+def _number(value: Any) -> float:
+    """A finite real number as a float, and NaN, which no range holds, for anything else."""
+    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(float(value))
+    return float(value) if right else float("nan")
 
 
 def _support(design: np.ndarray, row: np.ndarray, metric: np.ndarray, count: float) -> np.ndarray:

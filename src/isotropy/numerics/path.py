@@ -23,14 +23,21 @@ REACH = 1e-4
 ROUGH = 1e-4
 """The relative gap along a path, where solutions are compared with held-out data and not reported."""
 
+MOST_DIRECTIONS = 64
+"""Candidates up to which a path holds their directions: l q^2 numbers."""
+
+NEARLY = 0.05
+"""The part of the largest singular value on a path below which a direction is called nearly kept."""
+
 
 @dataclass(frozen=True)
 class Path:
     """What happens along the strengths, from the strongest down.
 
     ``spectra`` (l, q) are the singular values of A(w) on all data at each strength: where one rises from zero, a
-    generator is given up. ``error`` (l,) is the mean loss on held-out data and ``spread`` its standard error over
-    folds; ``chosen`` is the position of the strength that was used.
+    generator is given up. Row k of ``directions[j]`` holds the candidates' coefficients of the unit generator that
+    ``spectra[j, k]`` belongs to; None for more than 64 candidates. ``error`` (l,) is the mean loss on held-out data
+    and ``spread`` its standard error over folds; ``chosen`` is the position of the strength that was used.
     """
 
     strengths: Float[np.ndarray, " l"]
@@ -38,6 +45,48 @@ class Path:
     error: Float[np.ndarray, " l"]
     spread: Float[np.ndarray, " l"]
     chosen: int
+    directions: Float[np.ndarray, "l q q"] | None = None
+
+    def nearest(self, strength: float) -> int:
+        """The position of the strength on the path whose ratio to this one is nearest to one."""
+        tiny = np.finfo(float).tiny
+        ratios = np.log(np.maximum(self.strengths, tiny)) - np.log(max(float(strength), tiny))
+        return int(np.abs(ratios).argmin())
+
+    def nearly_kept(self, position: int, *, within: float = NEARLY) -> tuple[Float[np.ndarray, "d q"], float]:
+        """Orthonormal rows for the generators nearly kept at a position, and the error of their entries.
+
+        Nearly kept is a direction along which A(w) is at most ``within`` times its largest size on the whole path. The
+        error is how far the smallest value given up is from turning them: the ratio of the largest one kept to it.
+        """
+        values = self.spectra[position]
+        kept = values <= within * self.spectra.max(initial=0.0)
+        rows = self._directions()[position][kept]
+        error = float(np.finfo(float).eps * len(values))
+        if kept.any() and not kept.all():
+            error = max(error, float(values[kept].max() / values[~kept].min()))
+        return rows, error
+
+    def along(self, generators: Float[np.ndarray, "d q"]) -> Float[np.ndarray, "l d"]:
+        """The size of A(w) along each of these generators, scaled to length one."""
+        unit = generators / np.linalg.norm(generators, axis=1, keepdims=True)
+        return np.linalg.norm(self._images(unit.T), axis=1)
+
+    def across(self, generators: Float[np.ndarray, "d q"]) -> Float[np.ndarray, "l r"]:
+        """The singular values of A(w) on what is orthogonal to independent generators."""
+        whole = np.linalg.qr(np.asarray(generators).T, mode="complete")[0]
+        return np.linalg.svd(self._images(whole[:, len(generators) :]), compute_uv=False)
+
+    def _images(self, columns: Float[np.ndarray, "q d"]) -> Float[np.ndarray, "l q d"]:
+        return self.spectra[:, :, None] * (self._directions() @ columns)
+
+    def _directions(self) -> Float[np.ndarray, "l q q"]:
+        if self.directions is None:
+            raise IsotropyError(
+                f"this path holds no directions: paths of more than {MOST_DIRECTIONS} candidates, and those saved "
+                f"before directions were kept, have singular values alone. Use fewer candidates, or fit again."
+            )
+        return self.directions
 
     def to_dict(self) -> dict[str, Any]:
         """Arrays and a number."""
@@ -47,13 +96,16 @@ class Path:
             "error": self.error,
             "spread": self.spread,
             "chosen": self.chosen,
+            "directions": self.directions,
         }
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Path:
         """The inverse of `to_dict`."""
         arrays = {name: np.asarray(record[name]) for name in ("strengths", "spectra", "error", "spread")}
-        return cls(**arrays, chosen=int(record["chosen"]))
+        directions = record.get("directions")  # which older records lack
+        return cls(**arrays, chosen=int(record["chosen"]),
+                   directions=None if directions is None else np.asarray(directions))  # fmt: skip
 
 
 def deal(points: Float[np.ndarray, "p m"], folds: int, *, seed: int) -> Int[np.ndarray, " p"]:
@@ -106,11 +158,20 @@ def cross_validate(
     error = held_out.mean(axis=0)
     spread = held_out.std(axis=0, ddof=1) / np.sqrt(len(names)) if len(names) > 1 else np.zeros(len(strengths))
     answers = list(_walk(whole, strengths))
-    spectra = np.stack([np.linalg.svd(operator(a.coefficients), compute_uv=False) for a in answers])
-    width = operator.columns
-    spectra = np.pad(spectra, ((0, 0), (0, width - spectra.shape[1])))
+    spectra, directions = _spectra([operator(a.coefficients) for a in answers])
     chosen = int(error.argmin())
-    return Path(strengths, spectra, error, spread, chosen), answers[chosen]
+    return Path(strengths, spectra, error, spread, chosen, directions), answers[chosen]
+
+
+def _spectra(images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Singular values (l, q) of matrices (k, q), and their right vectors as rows where there are not too many."""
+    rows, width = images[0].shape
+    # With rows of zeros there are as many values and vectors as columns.
+    padded = np.pad(np.stack(images), ((0, 0), (0, max(width - rows, 0)), (0, 0)))
+    if width > MOST_DIRECTIONS:
+        return np.linalg.svd(padded, compute_uv=False), None
+    _, values, right = np.linalg.svd(padded, full_matrices=False)
+    return values, right
 
 
 def _walk(family: Family, strengths: np.ndarray) -> list[Solution]:

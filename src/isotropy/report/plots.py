@@ -6,6 +6,7 @@ it as the last value of a notebook's cell.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.ticker import NullFormatter
 
 from ..dynamics import Trajectories
 from ..numerics.decide import Decision
+from ..numerics.path import ROUGH, Path
 from ..results.discovery import Discovery
 from ..results.fit import Fit
 from ..results.laws import Laws
@@ -31,6 +33,12 @@ MOST_ROWS = 24
 
 MOST_POINTS = 1200
 """Points drawn of one motion or cloud: more would only make the file larger."""
+
+STYLES = ("-", "--", "-.", ":")
+"""Lines of the surviving generators named beside a path, at most so many; the rest are drawn as the last."""
+
+LINE = 78
+"""Characters of a generator's text on one line beside a path, and of at most two."""
 
 SIMILAR = 3
 """Ranges of two coordinates within this factor are drawn in equal units."""
@@ -119,17 +127,16 @@ def discovery_figure(found: Discovery, points: Float[np.ndarray, "p m"] | None =
 def path_figure(fit: Fit) -> Figure:
     """Singular values and held-out error along the strengths of a promoted fit, the chosen one marked.
 
-    Where no path was followed, the spectrum of the fit's symmetries.
+    Surviving generators are set apart by name from what was given up; all are drawn as parts of the largest singular
+    value on the path, and zeros at the foot. Where no path was followed, the spectrum of the fit's symmetries.
     """
     path = fit.path
     if path is None:
         return spectrum_figure(fit.symmetries.spectrum, fit.symmetries.decision, label="singular value")
     with themed():
-        figure = Figure(figsize=(5.2, 5.4), layout="constrained")
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        for k, values in enumerate(path.spectra.T):
-            upper.plot(path.strengths, values, color=SERIES[k % len(SERIES)], linewidth=1.2)
-        upper.set_ylabel("singular values")
+        figure = Figure(figsize=(5.6, 6.0), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.3, 1.0))
+        _draw_path(upper, path, fit.symmetries)
         lower.errorbar(path.strengths, path.error, yerr=path.spread, color=SERIES[0], linewidth=1.2, capsize=2)
         lower.set_ylabel("held-out error")
         lower.set_xlabel("strength")
@@ -138,7 +145,7 @@ def path_figure(fit: Fit) -> Figure:
         lower.xaxis.set_minor_formatter(NullFormatter())
         for axes in (upper, lower):
             axes.axvline(path.strengths[path.chosen], color=SERIES[1], linewidth=1.2, linestyle="--", label="chosen")
-        upper.legend(loc="best", fontsize="small")
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", fontsize="small", handlelength=3)
     return figure
 
 
@@ -203,6 +210,46 @@ def samples_figure(points: Float[np.ndarray, "p m"], variables: tuple[str, ...])
             _keep_shape(axes)
         axes.set_xlabel(variables[0])
     return figure
+
+
+def _draw_path(axes: Axes, path: Path, found: Discovery) -> None:
+    """The size of A(w) along what survives, and its singular values on the rest of what the data see."""
+    survivors = np.zeros((len(path.strengths), 0))
+    if path.directions is None:
+        others = path.spectra
+    else:
+        survivors = path.along(found.coefficients)
+        others = path.across(np.concatenate([found.coefficients, found.unseen.coefficients]))
+    top = float(path.spectra.max(initial=0.0)) or 1.0
+    shown = np.concatenate([survivors, others], axis=1) / top
+    # Below the gap to which a path is solved a value says nothing: it counts as zero.
+    least = max(float(shown.min(initial=1.0)), ROUGH)
+    foot = least / 2
+    heights = np.where(shown < least, foot, shown)
+    told = found.decision.verdict != "cannot tell" and path.directions is not None
+    quiet = "given up" if told else "candidates"
+    count = survivors.shape[1]
+    for k, values in enumerate(heights.T[:count]):
+        style = STYLES[min(k, len(STYLES) - 1)]
+        text = _shortened(found.generator_text[k]) if k < len(STYLES) else None
+        axes.plot(path.strengths, values, color=SERIES[0], linewidth=1.8, linestyle=style, label=text, zorder=2.5)
+    for k, values in enumerate(heights.T[count:]):
+        axes.plot(path.strengths, values, color=QUIET, linewidth=1.1, label=None if k else quiet)
+    if (shown < least).any():
+        where = path.strengths[(shown < least).any(axis=1)]
+        axes.plot(where, np.full(len(where), foot), "v", color=QUIET, markersize=5, label="zero", zorder=3)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(foot / 1.5, 1.5)
+    axes.set_ylabel("singular values over the largest")
+
+
+def _shortened(text: str) -> str:
+    """At most two lines of a generator's text."""
+    # No line ends inside a term.
+    lines = textwrap.wrap(text.replace(" ∂", "\u00a0∂"), LINE, break_long_words=False)
+    return "\n".join(lines[:2]) + (" …" if len(lines) > 2 else "")
 
 
 def _draw_spectrum(axes: Axes, values: Any, decision: Decision, label: str, floors: Any = None) -> None:
