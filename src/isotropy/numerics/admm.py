@@ -116,6 +116,7 @@ class Splitting:
         best: tuple[Certificate, np.ndarray] | None = None
         converged, balance, since, count, extra = False, BALANCE, 0, 0, 0
         anderson, settled, before, last = Anderson(), 0, [0], np.zeros(0)
+        wait, reached = SETTLED, np.inf
         newton = Newton(loss, list(terms))
         for count in range(1, max(iterations, 1) + 1):
             earlier, points = copies, []
@@ -124,10 +125,10 @@ class Splitting:
                 point += (1.0 - RELAXATION) * x
                 point += u
                 points.append(point)
-            if settled == SETTLED:
+            if settled == wait:
                 anderson.reset()
                 last = _join(points)
-            elif settled > SETTLED:
+            elif settled > wait:
                 last = anderson.next(last, _join(points))
                 points = _split(last, points)
             copies = [
@@ -145,9 +146,7 @@ class Splitting:
                 found = certify(loss, terms, w, duals)
                 if best is None or found.gap < best[0].gap:
                     best = (found, w)
-                if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor) or (
-                    enough is not None and enough(w, found)
-                ):
+                if found.gap <= max(tolerance * found.scale, floor) or (enough is not None and enough(w, found)):
                     best = (found, w)
                     converged = True
                     break
@@ -161,10 +160,14 @@ class Splitting:
                         break
                     newton.worth = 4 * count
             ranks = _ranks(shrink)
+            if settled > wait and ranks != before:
+                # Combined steps have changed the rank. Where they gained nothing, they may do so for ever.
+                gap = np.inf if best is None else best[0].gap
+                wait, reached = (wait if gap < 0.5 * reached else 2 * wait), gap
             settled = settled + 1 if ranks == before else 0
             before = ranks
             since += 1
-            if since >= balance and settled < SETTLED:
+            if since >= balance and settled < wait:
                 since = 0
                 # Residuals are weighed against the sizes of copies and multipliers: plain residuals are blind to
                 # a threshold that is far too small, where both of them are small and nothing moves.

@@ -46,6 +46,8 @@ class Anderson:
         others = np.delete(np.arange(held), new)
         inner = self._products[np.ix_(others, others)]
         gram = inner - row[others] - row[others][:, None] + row[new]
+        if not np.trace(gram) > 0:
+            return image  # all residuals are the same: there is nothing to combine
         # A nudge of rounding size: residuals that hardly differ say nothing about where to go.
         gram[np.diag_indices_from(gram)] += np.sqrt(np.finfo(float).eps) * np.trace(gram) / len(gram)
         weights = np.zeros(held)

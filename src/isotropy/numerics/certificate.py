@@ -20,13 +20,14 @@ class Certificate:
     ``value - gap <= minimum <= value``. ``duals`` has one array for each term with dual norm at most its weight.
     ``stationarity`` is what rounding leaves of ``gradient + sum K^* dual`` at the dual point before it was scaled
     into the balls; it enters the bound times the size of the coefficients, which bounds its effect for any minimiser
-    no further than that from here.
+    no further than that from here. ``unit`` is the loss of the zero function: rounding is a part of it.
     """
 
     value: float
     bound: float
     stationarity: float
     duals: tuple[np.ndarray, ...]
+    unit: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -34,10 +35,14 @@ class Certificate:
         return max(self.value - self.bound, 0.0)
 
     @property
+    def scale(self) -> float:
+        """The value or, where that is next to nothing, the root of eps of ``unit``: less drowns in rounding."""
+        return max(abs(self.value), abs(self.bound), float(np.sqrt(np.finfo(float).eps)) * self.unit)
+
+    @property
     def relative_gap(self) -> float:
-        """The gap over the value (zero over zero is zero)."""
-        scale = max(abs(self.value), abs(self.bound))
-        return self.gap / scale if scale > 0 else 0.0
+        """The gap over `scale` (zero over zero is zero)."""
+        return self.gap / self.scale if self.scale > 0 else 0.0
 
 
 class Known(NamedTuple):
@@ -70,4 +75,4 @@ def certify(
     pairing = sum(float((z * image).sum()) for z, image in zip(duals, known.images, strict=True))
     allowance = float(np.linalg.norm(residual) * np.linalg.norm(w))
     bound = scale * (value + pairing) + (1.0 - scale) * loss.lower - allowance
-    return Certificate(total, bound, float(np.linalg.norm(residual)), tuple(scale * z for z in duals))
+    return Certificate(total, bound, float(np.linalg.norm(residual)), tuple(scale * z for z in duals), loss.unit)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..errors import IsotropyError, IsotropyWarning
 from .admm import Splitting, State
 from .certificate import Certificate, certify
+from .decide import CLEAR
 from .interpolation import Interpolation
 from .losses import Loss
 from .matrix_map import MatrixMap
@@ -51,7 +52,7 @@ class Solution:
 
     @property
     def relative_gap(self) -> float:
-        """The gap over the value (zero over zero is zero)."""
+        """The gap over the value, or over the root of eps of the zero function's loss where that is more."""
         return self.certificate.relative_gap
 
 
@@ -87,6 +88,10 @@ class Family:
         others += [Group(d, w) for d, w in zip(groups, weights, strict=True) if checked_weight(w, "group_weights") > 0]
         self._others = others
         self._gram = operator.gram() if gram is None else gram
+        # Where every term but the loss vanishes; a sum of absolute values does so at zero alone.
+        self._whole = self._gram if checked_weight(sparsity, "sparsity") == 0 else None
+        if self._whole is not None and self._others:
+            self._whole = self._gram + sum(term.gram() for term in self._others)
         self._splittings: dict[bool, Splitting] = {}
         self._kernel_answer: tuple[np.ndarray, float, np.ndarray] | None = None
 
@@ -112,9 +117,25 @@ class Family:
         if kernel.shape[1]:
             w = kernel @ self.loss.restrict(kernel).minimise()
         gradient = self.loss.value_and_gradient(w)[1]
+        # Data without noise that the kernel meets leave the rounding of the gradient's own sum.
+        start = self.loss.value_and_gradient(np.zeros(self.loss.shape))[1]
+        if np.linalg.norm(gradient) <= CLEAR * np.finfo(float).eps * w.size * np.linalg.norm(start):
+            gradient = np.zeros_like(gradient)
         inverse = vectors[:, ~zero] / values[~zero]
         dual = self.operator(-(inverse @ (vectors[:, ~zero].T @ gradient)))
         return w, Nuclear(self.operator, 1.0).dual_norm(dual), dual
+
+    def _meeting(self, loss: Interpolation) -> np.ndarray | None:
+        """Coefficients that meet the data where all terms vanish, so that the minimum is zero, or None."""
+        assert self._whole is not None
+        values, vectors = np.linalg.eigh(self._whole)
+        kernel = vectors[:, values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)]
+        if not kernel.shape[1]:
+            return None
+        try:
+            return kernel @ loss.restrict(kernel).minimise()
+        except IsotropyError:
+            return None
 
     def solve(
         self,
@@ -134,6 +155,12 @@ class Family:
         strength = checked_weight(strength, "strength")
         loss = self.loss
         nuclear = Nuclear(self.operator, strength)
+        if isinstance(loss, Interpolation) and self._whole is not None:
+            w = self._meeting(loss)
+            if w is not None:
+                terms = [nuclear, *self._others]
+                nothing = [np.zeros_like(term.forward(w)) for term in terms]
+                return Solution(w, strength, Certificate(0.0, 0.0, 0.0, tuple(nothing)), 0, True)
         if not self._others:
             if strength == 0 or not np.any(self._gram):
                 w = loss.minimise()

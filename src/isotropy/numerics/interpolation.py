@@ -21,7 +21,7 @@ class Interpolation:
     Raises `IsotropyError` when no coefficients meet the data to rounding.
     """
 
-    lower = 0.0
+    lower, unit = 0.0, 0.0
 
     def __init__(self, design: Any, targets: Any, *, smallest: int | None = None) -> None:
         rows, right = pairs(design, targets)

@@ -28,6 +28,7 @@ class Loss(Protocol):
 
     shape: tuple[int, int]
     lower: float
+    unit: float
 
     def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]: ...
 
@@ -57,6 +58,7 @@ class LeastSquares:
         self._best = np.linalg.lstsq(root * self.design, root * self.targets, rcond=None)[0]
         self.lower = 0.0
         self.lower = self.value_and_gradient(self._best)[0]
+        self.unit = self.value_and_gradient(np.zeros(self.shape))[0]
 
     def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss at ``w`` and its gradient."""
@@ -111,6 +113,8 @@ class Smooth:
     ``hessian(w)`` is the (f c, f c) second derivative; without it, differences of gradients stand in, at 2 f c
     evaluations whenever it is renewed. ``dispersion(w)`` is the variance of a row's gradient over its curvature, 1 for
     the mean of negative log-likelihoods: twice the rise of n losses, divided by it, is compared with chi squared.
+    ``bound(w)`` is the second derivative of a quadratic that touches the loss at ``w`` and is nowhere below it: steps
+    take it for the hessian, which vanishes far out where the loss is linear there.
     """
 
     def __init__(
@@ -121,9 +125,12 @@ class Smooth:
         hessian: Callable[[np.ndarray], np.ndarray] | None = None,
         lower: float = 0.0,
         dispersion: Callable[[np.ndarray], float] = lambda w: 1.0,
+        bound: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self._function, self._hessian, self.dispersion = value_and_gradient, hessian, dispersion
+        self._bound = bound
         self.shape, self.lower = (int(shape[0]), int(shape[1])), float(lower)
+        self.unit = abs(self.value_and_gradient(np.zeros(self.shape))[0])
 
     @classmethod
     def logistic(cls, design: Any, labels: Any, *, weights: Any = None) -> Smooth:
@@ -133,7 +140,7 @@ class Smooth:
         """
         design, labels = pairs(design, labels)
         if not np.isin(labels, (-1.0, 1.0)).all():
-            raise IsotropyError("`labels` must be -1 or 1. Got other values: map the two classes to -1 and 1.")
+            raise IsotropyError("the labels of a logistic loss must be -1 or 1: map the two classes to -1 and 1.")
 
         def scalar(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             margin = labels * t
@@ -165,7 +172,10 @@ class Smooth:
             scatter, bent = (float((parts @ table).sum()) for table in (slope**2, bend))
             return count * scatter / free / max(bent / targets.shape[1], np.finfo(float).tiny)
 
-        return cls._of_predictions(design, targets.shape[1], scalar, parts, dispersion)
+        def bound(t: np.ndarray) -> np.ndarray:
+            return width / np.maximum(np.abs(t - targets), width)
+
+        return cls._of_predictions(design, targets.shape[1], scalar, parts, dispersion, bound)
 
     @classmethod
     def _of_predictions(
@@ -175,6 +185,7 @@ class Smooth:
         scalar: Callable[..., Any],
         parts: np.ndarray,
         dispersion: Callable[[np.ndarray], float] = lambda w: 1.0,
+        bound: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Smooth:
         f = design.shape[1]
 
@@ -182,14 +193,19 @@ class Smooth:
             value, slope, _ = scalar(design @ w)
             return float((parts @ value).sum()), design.T @ (parts[:, None] * slope)
 
-        def hessian(w: np.ndarray) -> np.ndarray:
-            bend = parts[:, None] * scalar(design @ w)[2]
+        def weighted(bend: np.ndarray) -> np.ndarray:
             result = np.zeros((f, outputs, f, outputs))
             for j in range(outputs):
-                result[:, j, :, j] = design.T @ (bend[:, j : j + 1] * design)
+                result[:, j, :, j] = design.T @ ((parts * bend[:, j])[:, None] * design)
             return result.reshape(f * outputs, f * outputs)
 
-        return cls(function, (f, outputs), hessian=hessian, dispersion=dispersion)
+        return cls(
+            function,
+            (f, outputs),
+            hessian=lambda w: weighted(scalar(design @ w)[2]),
+            dispersion=dispersion,
+            bound=None if bound is None else lambda w: weighted(bound(design @ w)),
+        )
 
     def value_and_gradient(self, w: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss at ``w`` and its gradient."""
@@ -222,10 +238,18 @@ class Smooth:
         root = np.sqrt(np.finfo(float).eps)
 
         def renew(rho: float, w: np.ndarray) -> None:
-            matrix = self.hessian(w) + rho * wide
+            matrix = (self.hessian(w) if self._bound is None else self._bound(w)) + rho * wide
             # A nudge far below the matrix's size makes the factorisation safe in directions nobody sees.
             matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * len(matrix) * max(np.trace(matrix), 1e-300)
-            kept.update(rho=rho, factor=scipy.linalg.cho_factor(matrix, lower=True, check_finite=False))
+            try:
+                factor = scipy.linalg.cho_factor(matrix, lower=True)
+            except (np.linalg.LinAlgError, ValueError):
+                raise IsotropyError(
+                    "the loss has no minimum that can be found: its second derivative is not positive definite on the "
+                    "way there. Labels that a function of the space separates have none: take a smaller space, more "
+                    "data or a larger `strength`. A loss of your own must be convex."
+                ) from None
+            kept.update(rho=rho, factor=factor)
 
         def step(rho: float, b: np.ndarray, start: np.ndarray) -> np.ndarray:
             w = start
@@ -269,11 +293,13 @@ class Smooth:
             value, gradient = self.value_and_gradient(basis @ v)
             return value, basis.T @ gradient
 
-        hessian = None
-        if self._hessian is not None:
-            wide = np.kron(basis, np.eye(self.shape[1]))
-            hessian = lambda v: wide.T @ self.hessian(basis @ v) @ wide  # noqa: E731
-        return Smooth(function, (basis.shape[1], self.shape[1]), hessian=hessian, lower=self.lower)
+        wide = np.kron(basis, np.eye(self.shape[1]))
+
+        def inside(of: Callable[[np.ndarray], np.ndarray] | None) -> Callable[[np.ndarray], np.ndarray] | None:
+            return None if of is None else lambda v: wide.T @ of(basis @ v) @ wide
+
+        shape = (basis.shape[1], self.shape[1])
+        return Smooth(function, shape, lower=self.lower, hessian=inside(self._hessian), bound=inside(self._bound))
 
     def flatten(self) -> Smooth:
         """The same loss of one column that holds all coefficients, row by row."""
@@ -289,6 +315,7 @@ class Smooth:
             hessian=lambda v: self.hessian(v.reshape(f, c)),
             lower=self.lower,
             dispersion=lambda v: self.dispersion(v.reshape(f, c)),
+            bound=None if (bound := self._bound) is None else lambda v: bound(v.reshape(f, c)),
         )
 
     def minimise(self) -> np.ndarray:

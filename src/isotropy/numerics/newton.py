@@ -125,9 +125,7 @@ class Newton:
             found = certify(self.loss, self.terms, w, [dual], known)
             if found.gap < best[0].gap:
                 best = (found, w)
-            if found.gap <= max(tolerance * max(abs(found.value), abs(found.bound)), floor) or (
-                enough is not None and enough(w, found)
-            ):
+            if found.gap <= max(tolerance * found.scale, floor) or (enough is not None and enough(w, found)):
                 best, converged = (found, w), True
             elif ahead <= 0.3 * smooth * q:
                 smooth = max(FALL * smooth, 0.1 * tolerance * parts[1].sum() / q)

@@ -113,7 +113,10 @@ class Group:
 
 def checked_weight(value: Any, name: str) -> float:
     """``value`` as a finite number >= 0."""
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
     if not np.isfinite(number) or number < 0:
         raise IsotropyError(f"The '{name}' parameter must be a finite number >= 0. Got {value!r} instead.")
     return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,14 @@ def redrawn(
 
 def check_resamples(resamples: Any, level: float, *, plain: bool) -> None:
     """Refuse numbers of draws that cannot decide at ``level``, and (not ``plain``) data that they are not made for."""
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 0:
+    if isinstance(resamples, bool) or not isinstance(resamples, Integral) or resamples < 0:
         raise IsotropyError(f"The 'bootstrap' parameter of promote must be an integer >= 0. Got {resamples!r} instead.")
     if resamples and not plain:
         raise IsotropyError(
             "`bootstrap` is for losses other than squares, on rows that each count once: leave out `bootstrap`, for "
             "the F-test, or `weights`."
         )
-    if resamples and (resamples + 1) * level < 1:
+    if resamples and (int(resamples) + 1) * level < 1:
         raise IsotropyError(
             f"{resamples} draws cannot show a chance of {level:g} or less: take `bootstrap` of "
             f"{int(np.ceil(1 / level)) - 1} or more."

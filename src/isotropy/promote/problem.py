@@ -19,7 +19,7 @@ from ..geometry.orthonormal import OrthonormalPolynomials
 from ..geometry.polynomial import Polynomials
 from ..geometry.sample import Samples
 from ..geometry.space import Space
-from ..numerics.decide import numerical_floor
+from ..numerics.decide import CLEAR, numerical_floor
 from ..numerics.matrix_map import MatrixMap
 
 LARGEST = 100_000_000
@@ -37,7 +37,8 @@ class Problem:
     f counts (feature, coordinate) pairs; where it does not, each output is a column of its own. ``to_space`` (s, g)
     takes coefficients in the orthonormal basis to those of the space's s features. ``bound`` (q,) is the size that the
     terms of each candidate's operator have before they cancel, where they may; ``still`` (h, q) are orthonormal
-    combinations of candidates that leave every data point and the values there alone.
+    combinations of candidates that leave every data point and the values there alone, ``away`` (h, q) those that lead
+    out of the plane or other variety on which the data lie: what a function does there no data say.
     """
 
     space: Space
@@ -50,6 +51,7 @@ class Problem:
     points: Float[np.ndarray, "p m"]
     bound: Float[np.ndarray, " q"] | None = None
     still: Float[np.ndarray, "h q"] | None = None
+    away: Float[np.ndarray, "h q"] | None = None
 
     def design(self, points: Float[np.ndarray, "p m"]) -> Float[np.ndarray, "r f"]:
         """The rows of predictions: one for each point, or one for each point and output where the fibre moves."""
@@ -90,9 +92,10 @@ class Problem:
         scale = np.where(size > 0, size, 1.0)
         rows = np.where(size > 0, 1.0 / scale, 0.0)[:, None] * unfolded
         hidden, seen = _split(np.asarray(np.linalg.qr(rows.T, mode="r")), entries)
-        if self.still is None or not len(self.still):
+        apart = [rows * scale for rows in (self.still, self.away) if rows is not None and len(rows)]
+        if not apart:
             return scale, seen, hidden
-        seen, hidden = _split(np.concatenate([hidden, self.still * scale]), entries)
+        seen, hidden = _split(np.concatenate([hidden, *apart]), entries)
         return scale, seen, hidden
 
     @cached_property
@@ -146,10 +149,11 @@ def build(
         )
     affine = isinstance(action.motion, Affine) and isinstance(action.value_motion, Linear)
     if samples is None and affine and isinstance(space, Polynomials) and space.minimum_degree == 0:
-        return replace(_polynomial(space, action, points, outputs, moves), still=_still(action, points))
-    if samples is None:
-        samples = _between(points, OVERSAMPLING * space.dimension)
-    return replace(_sampled(space, action, points, samples, outputs, moves), still=_still(action, points))
+        problem = _polynomial(space, action, points, outputs, moves)
+    else:
+        given = _between(points, OVERSAMPLING * space.dimension) if samples is None else samples
+        problem = _sampled(space, action, points, given, outputs, moves)
+    return replace(problem, still=_still(action, points), away=_away(space, action, points))
 
 
 def _polynomial(space: Polynomials, action: Action, points: np.ndarray, outputs: int, moves: bool) -> Problem:
@@ -237,6 +241,38 @@ def _still(action: Action, points: np.ndarray) -> Float[np.ndarray, "h q"]:
     columns = np.where(size > floor, rows / scale, 0.0)
     hidden, _ = _split(np.asarray(np.linalg.qr(columns, mode="r")), len(rows))
     return np.linalg.qr((hidden / scale).T)[0].T
+
+
+def _away(space: Space, action: Action, points: np.ndarray) -> Float[np.ndarray, "h q"]:
+    """Orthonormal combinations of candidates, orthogonal to those that keep to where the data lie.
+
+    Data may lie in a plane, as where a column of them is constant or repeats another, and on the zeros of polynomials
+    of the space, as where they are normalised. Candidates keep to it if they leave such functions zero there.
+    """
+    distinct = np.unique(points, axis=0)
+    if len(distinct) < 2 * (action.base_dimension + 1):
+        return np.zeros((0, action.dimension))  # few points lie in a plane by chance
+    fields = action.fields(distinct)
+    rows = [np.einsum("pqi,ri->rpq", fields, _normals(distinct - distinct.mean(axis=0)))]
+    if isinstance(space, Polynomials) and space.minimum_degree == 0 and len(distinct) >= 2 * space.dimension:
+        box = OrthonormalPolynomials(space, points.min(axis=0), points.max(axis=0))
+        vanishing = box.to_space @ _normals(box.values(distinct)).T
+        rows.append(np.einsum("pfi,fr,pqi->rpq", space.gradients(distinct), vanishing, fields))
+    table = np.concatenate([part.reshape(-1, action.dimension) for part in rows])
+    size = np.linalg.norm(fields, axis=(0, 2))
+    scale = np.where(size > 0, size, 1.0)
+    if not len(table):
+        return table
+    _, values, right = np.linalg.svd(table / scale, full_matrices=False)
+    leading = right[values > CLEAR * numerical_floor(float, max(table.shape), 1.0)]
+    return np.linalg.qr((leading * scale).T)[0].T if len(leading) else leading
+
+
+def _normals(table: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "r f"]:
+    """Orthonormal rows that every row of ``table`` is orthogonal to, to rounding."""
+    _, values, right = np.linalg.svd(table, full_matrices=True)
+    values = np.pad(values, (0, len(right) - len(values)))
+    return right[values <= CLEAR * numerical_floor(float, max(table.shape), float(values.max(initial=0.0)))]
 
 
 def _components(

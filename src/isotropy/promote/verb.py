@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from ..numerics.grassmann import SubspaceFit
 from ..numerics.interpolation import Interpolation
 from ..numerics.losses import LeastSquares, Loss, Smooth, parts_of_one
 from ..numerics.path import Path, cross_validate, deal
-from ..numerics.surviving import LikelihoodQuestion, Question, spare
+from ..numerics.surviving import LEAST, LikelihoodQuestion, Question, spare
 from ..numerics.terms import checked_weight
 from ..results.fit import Fit
 from .draws import check_resamples, redrawn
@@ -40,6 +42,9 @@ def _mean_squares(design: np.ndarray, targets: np.ndarray, *, weights: np.ndarra
     """Half the mean square, of rows that count as often as ``weights`` says."""
     return LeastSquares(design, targets, weights=parts_of_one(weights, len(design)))
 
+
+EFFICIENT, MEDIAN_OF_NORMAL, ROUNDS = 1.345, 0.6745, 20
+"""The width of Huber's loss over the scatter, the median of |normal|, and most rounds that find the scatter."""
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "squares": _mean_squares,
@@ -74,10 +79,11 @@ def promote(
     """Fit ``Y`` at ``X`` by functions of ``space`` with as much of the candidates' symmetry as the data allow.
 
     Minimises ``loss + strength ||L[F]||_* + discrete sum_g ||K_g F - F|| + sparsity |coefficients|_1``, where the
-    loss is half the mean square ("squares"), the mean of "logistic" (labels -1 and 1) or "huber", or made by
-    ``loss(design, targets)``. Without a ``strength`` a path of them is compared by cross-validation over ``folds``
-    (dealt by ``seed``; equal points share a fold); ``exact=True`` takes ``Y`` to be free of noise, interpolates it and
-    minimises the norms alone.
+    loss is half the mean square ("squares"), the mean of "logistic" (labels -1 and 1) or "huber" (quadratic up to
+    1.345 times a robust scatter of the residuals), or made by ``loss(design, targets)``. Without a ``strength`` a path
+    of them is compared by cross-validation over ``folds`` (dealt by ``seed``; equal points share a fold).
+    ``exact=True`` takes ``Y`` to be free of noise, interpolates it and minimises the norms alone. ``sparsity`` acts on
+    the penalised fit; the refit inside what survives is plain.
     ``discrete`` weighs the action's further components, by default as much as ``strength``. ``weights`` count
     repetitions, in the tests too: a row of weight k is as good as k rows, one of weight 0 is left out. If they say how
     precise the rows are, and not how many each stands for, give them the mean 1.
@@ -108,25 +114,52 @@ def promote(
     2
     """
     points, targets, single = _data(space, action, X, Y)
-    if exact and (strength is not None or loss != "squares" or weights is not None):
+    others = any(value is not None for value in (strength, strengths, weights, noise))
+    if exact and (others or loss != "squares"):
         raise IsotropyError(
-            "`exact=True` interpolates the data and has no `strength`, `loss` or `weights`: leave those out."
+            "`exact=True` interpolates the data and has no `strength`, `strengths`, `noise`, `loss` or `weights`: "
+            "leave those out."
         )
+    if strength is not None and strengths is not None:
+        raise IsotropyError("`strengths` are to choose from, and `strength` is chosen: give one of the two.")
+    make = _maker(loss, targets)
     if weights is not None:
         points, targets, weights = _weighted(points, targets, weights, loss)
-    if not 0 < level < 1:
-        raise IsotropyError(f"The 'level' parameter of promote must lie between 0 and 1. Got {level!r} instead.")
+    if strength is not None:
+        strength = checked_weight(strength, "strength")
     if discrete is not None:
         discrete = checked_weight(discrete, "discrete")
+        if not action.components:
+            raise IsotropyError("`discrete` weighs further components, and this group is connected: leave it out.")
+    checked_weight(sparsity, "sparsity")
+    _check_numbers(level, tolerance, iterations, seed)
     if noise is not None and checked_weight(noise, "noise") == 0:
         raise IsotropyError("`noise` must be positive: for data without noise use `exact=True`.")
+    if noise is not None and loss != "squares":
+        raise IsotropyError("`noise` is the standard deviation of values under least squares: leave it out.")
+    if samples is not None and not isinstance(samples, Samples):
+        raise IsotropyError(f"`samples` must be iso.Samples(points). Got {type(samples).__name__}.")
     check_resamples(bootstrap, level, plain=loss != "squares" and weights is None)
+    if bootstrap and callable(loss):
+        raise IsotropyError("`bootstrap` cannot draw values for a loss of your own: leave it out.")
     problem = build(space, action, points, targets.shape[1], samples)
     _refuse_blind(problem, action)
+    if problem.away is not None and len(problem.away):
+        warnings.warn(
+            f"`X` lies in a plane or on another surface (does a column not vary, or repeat another?), and "
+            f"{len(problem.away)} of the {action.dimension} candidates lead out of it. No data say what a function "
+            f"does there: they are reported as unseen.",
+            IsotropyWarning,
+            stacklevel=2,
+        )
     design, rows = problem.design(points), problem.rows(targets)
     if weights is not None:
         weights = np.repeat(weights, len(rows) // len(points))
-    make = _maker(loss)
+    if loss == "huber":
+        make = _robust(design, rows, weights)
+    made = _of(make, design, rows, weights)
+    if not isinstance(made, LeastSquares | Smooth):
+        raise IsotropyError(f"`loss` must make a LeastSquares or Smooth loss. Got {type(made).__name__}.")
     terms: dict[str, Any] = {"sparsity": sparsity, "sparse_in": problem.sparse_in if sparsity else None}
     path: Path | None = None
     if exact:
@@ -220,14 +253,51 @@ def _refuse_blind(problem: Problem, action: Action) -> None:
         )
 
 
-def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss]) -> Callable[..., Loss]:
+def _check_numbers(level: Any, tolerance: Any, iterations: Any, seed: Any) -> None:
+    for name, value in (("level", level), ("tolerance", tolerance)):
+        if not isinstance(value, int | float | np.number) or not 0 < float(value) < 1:
+            raise IsotropyError(f"The '{name}' parameter of promote must lie between 0 and 1. Got {value!r} instead.")
+    for name, value, least in (("iterations", iterations, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+            wanted = f"must be an integer >= {least}"
+            raise IsotropyError(f"The '{name}' parameter of promote {wanted}. Got {value!r} instead.")
+
+
+def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss], targets: np.ndarray) -> Callable[..., Loss]:
+    """The function from a design and targets to the loss, once for all folds."""
     if callable(loss):
         return loss
     if loss not in LOSSES:
         raise IsotropyError(
             f"The 'loss' parameter of promote must be one of {', '.join(LOSSES)}, or a function. Got {loss!r} instead."
         )
+    if loss == "logistic":
+        for column in targets.T:
+            found = np.unique(column)
+            if len(found) != 2 or not np.isin(found, (-1.0, 1.0)).all():
+                raise IsotropyError(
+                    f"`Y` must hold labels -1 and 1, both of them, for the logistic loss. Got "
+                    f"{', '.join(f'{value:g}' for value in found[:5])}: map the two classes to -1 and 1."
+                )
     return LOSSES[loss]
+
+
+def _robust(design: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> Callable[..., Loss]:
+    """The Huber loss whose width is 1.345 times the scatter of the residuals, which is 95% efficient on normal ones.
+
+    The scatter is the median absolute residual over .6745, taken anew from the fit that it makes (Huber and Ronchetti,
+    Robust statistics, 2009).
+    """
+    w = np.linalg.lstsq(design, rows, rcond=None)[0]
+    floor = np.sqrt(np.finfo(float).eps) * max(float(np.abs(rows).max(initial=0.0)), np.finfo(float).tiny)
+    width = np.inf
+    for _ in range(ROUNDS):
+        scatter = float(np.median(np.abs(rows - design @ w))) / MEDIAN_OF_NORMAL
+        before, width = width, max(EFFICIENT * scatter, floor)
+        if abs(width - before) <= 0.01 * before:
+            break
+        w = _of(partial(Smooth.huber, width=width), design, rows, weights).minimise()
+    return partial(Smooth.huber, width=width)
 
 
 def _choose(
@@ -242,7 +312,9 @@ def _choose(
     terms: dict[str, Any],
 ) -> tuple[Path, float]:
     samples = len(np.unique(problem.points, axis=0))
-    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= samples:
+    if samples < 2:
+        raise IsotropyError("one row of `X` cannot choose a strength: pass more data, or give the `strength`.")
+    if isinstance(folds, bool) or not isinstance(folds, Integral) or not 2 <= folds <= samples:
         raise IsotropyError(
             f"`folds` must be an integer between 2 and the {samples} different rows of `X`. Got {folds!r}: "
             f"take fewer folds or more data, or give the `strength`."
@@ -290,7 +362,7 @@ def _decide(
         )
         return verdict, w, kept
     made = _of(make, design, rows, weights)
-    if isinstance(made, LeastSquares) and noise is None and not spare(design, rows, weights):
+    if isinstance(made, LeastSquares) and noise is None and spare(design, rows, weights) < LEAST * rows.shape[1]:
         return undecided(problem, action, w), w, (False,) * len(problem.components)
     question, flat = _question(problem, made, rows, weights, noise, make, design, draws)
     proposed = w.reshape(-1, 1) if flat else w
@@ -331,8 +403,7 @@ def _question(
         # Only the ratios of a loss's own weights matter.
         counts = None if np.ptp(made.weights) == 0 and weights is None else made.weights * (count / made.weights.sum())
         return Question(made.design, made.targets, operator, noise=noise, weights=counts), False
-    if not isinstance(made, Smooth):
-        raise IsotropyError(f"`loss` must make a LeastSquares or Smooth loss. Got {type(made).__name__}.")
+    assert isinstance(made, Smooth)
     outputs = made.shape[1]
     k, q, f = operator.shape
     wide = np.einsum("kqf,co->kcqfo", operator, np.eye(outputs)).reshape(k * outputs, q, f * outputs)
@@ -360,7 +431,7 @@ def _components(
         survives = inner.shape[1] > 0
         if survives:
             trial, refitted = question.compare(inner, 0)
-            survives = trial.p_value > level
+            survives = trial.holds(level)
             if survives:
                 basis, coefficients = inner, refitted
         kept.append(survives)

@@ -12,12 +12,24 @@ from jaxtyping import Float
 from .. import version
 from ..geometry.action import Action
 from ..geometry.bracket import span
-from ..numerics.decide import Decision, decide
+from ..numerics.decide import CLEAR, TOLERANCE, Decision, decide, numerical_floor
 from ..numerics.grassmann import SubspaceFit
 from ..numerics.sparse import sparse_basis
-from ..numerics.surviving import Question, Survival, Trial, close, survivors
+from ..numerics.surviving import HIDDEN, LikelihoodQuestion, Question, Survival, Trial, close, survivors
 from ..results.discovery import Discovery, Unseen
 from .problem import Images, Problem
+
+FEW = (
+    "there are hardly more data than coefficients, so nothing says how large the noise is: "
+    "pass `noise`, more data, a smaller space, or `exact=True` for data without noise"
+)
+FLAT = (
+    "the loss has no minimum to compare with: a function of the space separates the labels. "
+    "Take a smaller space or more data"
+)
+
+UNKNOWN = 0.5
+"""By how much noise may turn the directions that survive before nothing is said of them."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +46,66 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
     """Ask the data which generators survive, starting from the directions that the promoted fit proposes."""
     _, _, directions = _directions(question.fit, promoted)
     if not question.answerable:
-        return undecided(problem, action, promoted, fit=question.fit)
+        flat = isinstance(question, LikelihoodQuestion) and not question.settled
+        reason = FLAT if flat else FEW
+        return undecided(problem, action, promoted, fit=question.fit, reason=reason)
     survival, trials = survivors(question, directions, level=level)
     values, floors, _ = _directions(question.fit, promoted, question)
     count = 0 if survival is None else survival.dimension
     gap = _gap(values, count)
     noise = float(floors.max(initial=0.0))
+    weak = [trial for trial in trials if trial.p_value > level and trial.weak]
+    if survival is None and weak:
+        reason = (
+            f"too few data to refuse anything: a departure of {min(trial.hidden for trial in weak):.0%} of the values' "
+            f"size could hide where {HIDDEN:.0%} is allowed. Pass more data, a smaller space, or the `noise`"
+        )
+        decision = Decision(0, gap, noise, noise, "cannot tell", reason)
+        return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, trials)
     if survival is None:
         refused = max((t.p_value for t in trials), default=0.0)
         reason = f"the data refuse every generator among the candidates (largest p-value {refused:.1e})"
         decision = Decision(0, gap, noise, noise, "none", reason)
         return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, trials)
-    passed = max(t.p_value for t in trials if t.dimension <= count and t.p_value > level)
-    reason = (
-        f"a refit that {count} generator(s) leave unchanged is as good as the unconstrained one "
-        f"(p = {passed:.2g}, level {level:g})"
-    )
-    decision = Decision(count, gap, noise, noise, "supported", reason)
+    passed = max((t for t in trials if t.dimension <= count and t.holds(level)), key=lambda t: t.p_value)
+    turn = _turn(question, survival)
+    if turn <= UNKNOWN:
+        verdict = "supported"
+        reason = (
+            f"a refit that {count} generator(s) leave unchanged is as good as the unconstrained one "
+            f"(p = {passed.p_value:.2g}, level {level:g}); a departure of {passed.hidden:.1%} of the values' size "
+            f"could hide"
+        )
+    else:  # the refit is as good as the fit without constraint all the same
+        verdict = "cannot tell"
+        reason = (
+            f"{count} generator(s) are as good as none (p = {passed.p_value:.2g}), but noise turns their directions "
+            f"by {turn:.2g}, so that nothing says which. Pass more data"
+        )
+    decision = Decision(count, gap, noise, noise, verdict, reason)
     found = _discovery(problem, action, question, promoted, survival, decision)
     return Verdict(found, survival.coefficients, survival.basis, trials)
 
 
+def _turn(question: Question, survival: Survival) -> float:
+    """How far noise may turn the surviving directions: its size there over the value that holds them in place."""
+    values, floors, _ = _directions(question.fit, survival.coefficients, question)
+    kept = values[: len(values) - survival.dimension]
+    if not len(kept):
+        return 0.0
+    return float(floors[-survival.dimension :].max() / kept[-1]) if kept[-1] > 0 else np.inf
+
+
 def undecided(
-    problem: Problem, action: Action, promoted: np.ndarray, *, fit: SubspaceFit | Images | None = None
+    problem: Problem,
+    action: Action,
+    promoted: np.ndarray,
+    *,
+    fit: SubspaceFit | Images | None = None,
+    reason: str = FEW,
 ) -> Verdict:
     """What to say where nothing tells how large the noise is."""
-    decision = Decision(
-        0, 1.0, 0.0, 0.0, "cannot tell",
-        "there are no more data than coefficients, so nothing says how large the noise is: "
-        "pass `noise`, more data, a smaller space, or `exact=True` for data without noise",
-    )  # fmt: skip
+    decision = Decision(0, 1.0, 0.0, 0.0, "cannot tell", reason)
     found = _discovery(problem, action, None, promoted, None, decision, fit=fit or Images(problem))
     return Verdict(found, None, None, ())
 
@@ -97,6 +139,11 @@ def _directions(
     image = fit.image(w)
     _, values, right = np.linalg.svd(image, full_matrices=True)
     values = np.pad(values, (0, fit.generators - len(values)))
+    if isinstance(fit, SubspaceFit):
+        # What every candidate leaves alone has rounding for its spectrum.
+        top = float(np.linalg.norm(fit.operator) * np.linalg.norm(w))
+        if values[0] <= CLEAR * numerical_floor(float, max(image.shape), top):
+            values = np.zeros_like(values)
     scale = values[0] if values[0] > 0 else 1.0
     floors = np.full(len(values), np.finfo(float).eps * fit.features)
     if question is not None:
@@ -135,19 +182,19 @@ def _discovery(
     noise, defects = 0.0, np.zeros(0)
     if survival is not None:
         rows = sparse_basis((survival.subspace.T @ seen) / scale, noise=error)
-        kept = values[: len(values) - survival.dimension]
-        noise = float(floors[-survival.dimension :].max() / kept[-1]) if len(kept) and kept[-1] > 0 else 0.0
-        noise = max(noise, error) if question is not None else error
+        noise = error if question is None else max(_turn(question, survival), error)
+        rows = np.stack([_scaled(row, noise) for row in rows])
         scaled = (rows * scale) @ seen.T
         size = np.linalg.norm(scaled, axis=1) * max(np.linalg.norm(fit.image(promoted), 2), np.finfo(float).tiny)
         defects = np.linalg.norm(fit.image(promoted) @ scaled.T, axis=0) / size
     unseen = sparse_basis(hidden / scale, noise=rounding) if len(hidden) else np.zeros((0, action.dimension))
     algebra = span(action, rows, unseen, points=problem.points, noise=error)
+    digits = min(noise, TOLERANCE)
     return Discovery(
         candidates=action.dimension,
         coefficients=rows,
         generators=action.generators(rows),
-        generator_text=tuple(action.describe(row, noise=noise * float(np.abs(row).max())) for row in rows),
+        generator_text=tuple(action.describe(row, noise=digits * float(np.abs(row).max())) for row in rows),
         terms=tuple(action.terms(row) for row in rows),
         variables=action.variables + action.outputs,
         spectrum=values,
@@ -163,6 +210,12 @@ def _discovery(
         remarks=tuple(remarks),
         settings=_settings(problem),
     )
+
+
+def _scaled(row: np.ndarray, noise: float) -> np.ndarray:
+    """The row as it is, or over its largest entry where its first one, which is 1, drowns in the noise."""
+    first, largest = row[np.flatnonzero(row)[0]], row[np.abs(row).argmax()]
+    return row / largest if abs(first) <= noise * abs(largest) else row
 
 
 def _settings(problem: Problem) -> dict[str, Any]:
