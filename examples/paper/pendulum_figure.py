@@ -49,9 +49,12 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         at = [r["trajectories"] for r in here]
         axes[2].plot(at, [np.median(r["test"]) for r in here], "o-", color=colours[name], label=name)
         axes[2].fill_between(
-            at, [min(r["test"]) for r in here], [max(r["test"]) for r in here], color=colours[name], alpha=0.15
+            at, [min(r["test"]) for r in here], [max(r["test"]) for r in here], color=colours[name], alpha=0.08
         )
     axes[2].set(xscale="log", yscale="log", xlabel="trajectories", ylabel="test error", title=f"after {steps} steps")
+    counts = sorted({row["trajectories"] for row in rows})
+    axes[2].set_xticks(counts, [str(count) for count in counts])
+    axes[2].minorticks_off()
     axes[2].legend(fontsize=7)
     if wanted:
         axes[1].legend(fontsize=7)
