@@ -99,7 +99,8 @@ def trial(kind: str, n: int, noise: float, seed: int) -> list[float | None]:
         row = kept.coefficients[0] / np.linalg.norm(kept.coefficients[0])
         degrees = float(np.degrees(np.arccos(min(abs(row @ direction), 1.0))))
     missed = float(np.sqrt(np.mean((fit.predict(Xt) - yt) ** 2)))
-    row = [kept.dimension, int(kept.name == "so(2)"), degrees, missed, error(free), error(told), error(exact)]
+    named = kept.name == "so(2)" and kept.decision.verdict == "supported"
+    row = [kept.dimension, int(named), degrees, missed, error(free), error(told), error(exact)]
     return [None if np.isnan(x) else float(f"{x:.6g}") for x in row]
 
 

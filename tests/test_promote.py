@@ -215,6 +215,25 @@ def test_known_noise_stands_in_for_more_data():
     assert (with_noise.symmetries.name, with_noise.symmetries.decision.verdict) == ("so(2)", "supported")
 
 
+def test_the_standard_error_of_the_generators_is_that_of_their_angle():
+    """Of 12 planted rotations the true angle, over the standard error in the worst direction, is about one."""
+    point = groups.SE(3).point
+    basis = np.concatenate([point.generators().reshape(6, -1), point.offsets()], axis=1).T
+    ratios = []
+    for seed in range(12):
+        X, y, _, _, axis = planted(seed, n=70)
+        rng = np.random.default_rng(seed)
+        rng.normal(size=3)
+        centre = rng.uniform(-0.5, 0.5, size=3)
+        turn = np.cross(np.eye(3), axis).T
+        truth = np.linalg.lstsq(basis, np.concatenate([turn.ravel(), -turn @ centre]), rcond=None)[0]
+        found = promote(SPACE, iso.Action(groups.SE(3)), X, y, strength=1e-3).symmetries
+        assert (found.name, found.decision.verdict) == ("so(2)", "supported")
+        row = found.coefficients[0] / np.linalg.norm(found.coefficients[0])
+        ratios.append(np.arccos(min(abs(row @ truth) / np.linalg.norm(truth), 1.0)) / found.noise)
+    assert 0.3 < np.sqrt(np.mean(np.square(ratios))) < 2.0
+
+
 def test_constant_data_keep_everything():
     rng = np.random.default_rng(14)
     X = rng.uniform(-1, 1, size=(50, 2))
@@ -342,8 +361,10 @@ def test_a_bootstrap_holds_its_level_where_chi_squared_does_not():
         y = np.where(rng.uniform(size=60) < 1 / (1 + np.exp(-score)), 1.0, -1.0)
         given = {"loss": "logistic", "strength": 1e-2, "level": 0.1}
         space, action = Polynomials(2, degree=3), iso.Action(groups.SO(2))
-        refused += promote(space, action, X, y, bootstrap=39, **given).symmetries.dimension == 0
-        by_theorem += promote(space, action, X, y, **given).symmetries.dimension == 0
+        # So few labels leave too much open for a claim; what is asked here is how often the truth is refused.
+        chance = lambda fit: max(trial.p_value for trial in fit.trials)  # noqa: E731
+        refused += chance(promote(space, action, X, y, bootstrap=39, **given)) <= given["level"]
+        by_theorem += chance(promote(space, action, X, y, **given)) <= given["level"]
     # Four standard deviations above the level.
     assert refused <= 0.1 * trials + 4 * np.sqrt(0.09 * trials)
     assert refused <= by_theorem

@@ -200,6 +200,32 @@ class Question:
             return float(scipy.stats.chi2.sf(rise, extra))
         return float(scipy.stats.f.sf(rise / extra, extra, self.degrees))
 
+    def turn(self, found: Survival) -> float:
+        """The standard error of the surviving subspace, as an angle, in the direction in which it is largest.
+
+        To first order: turning V by U T, with U the directions that do not survive, moves the coefficients w by the
+        least ``d`` with ``A(d) V = -A(w) U T``, and costs ``|d|^2`` in the metric of the data.
+        """
+        subspace, fit = found.subspace, self.fit
+        q, s = subspace.shape
+        if s == q:
+            return 0.0
+        values, vectors = np.linalg.eigh(fit.moment)
+        root = vectors / np.sqrt(np.maximum(values, np.finfo(float).eps * len(values) * max(values[-1], 0.0)))
+        tables = np.einsum("kqf,qs->skf", fit.operator, subspace) @ root
+        gram = np.einsum("skf,skg->fg", tables, tables)
+        sizes, directions = np.linalg.eigh(gram)
+        moving = directions[:, found.basis.shape[1] :] / sizes[found.basis.shape[1] :]
+        others = np.linalg.svd(subspace, full_matrices=True)[0][:, s:]
+        cost = np.zeros((s * (q - s),) * 2)
+        for column in found.coefficients.T:
+            images = np.einsum("kqf,f,qu->ku", fit.operator, column, others, optimize=True)
+            moved = np.einsum("skf,ku->fsu", tables, images, optimize=True).reshape(len(root), -1)
+            answer = moving.T @ moved
+            cost += answer.T @ answer
+        least = float(np.linalg.eigvalsh(cost)[0])
+        return float(np.sqrt(self.variance / self.count / least)) if least > 0 else np.inf
+
     def ask(self, start: np.ndarray, level: float) -> tuple[list[Trial], Survival | None]:
         """May as many generators as ``start`` (q, s) has columns be symmetries? The answer is yes with a `Survival`."""
         fit, dimension = self.fit, start.shape[1]

@@ -68,7 +68,7 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
         decision = Decision(0, gap, noise, noise, "none", reason)
         return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, trials)
     passed = max((t for t in trials if t.dimension <= count and t.holds(level)), key=lambda t: t.p_value)
-    turn = _turn(question, survival)
+    turn = question.turn(survival)
     if turn <= UNKNOWN:
         verdict = "supported"
         reason = (
@@ -85,15 +85,6 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
     decision = Decision(count, gap, noise, noise, verdict, reason)
     found = _discovery(problem, action, question, promoted, survival, decision)
     return Verdict(found, survival.coefficients, survival.basis, trials)
-
-
-def _turn(question: Question, survival: Survival) -> float:
-    """How far noise may turn the surviving directions: its size there over the value that holds them in place."""
-    values, floors, _ = _directions(question.fit, survival.coefficients, question)
-    kept = values[: len(values) - survival.dimension]
-    if not len(kept):
-        return 0.0
-    return float(floors[-survival.dimension :].max() / kept[-1]) if kept[-1] > 0 else np.inf
 
 
 def undecided(
@@ -182,7 +173,7 @@ def _discovery(
     noise, defects = 0.0, np.zeros(0)
     if survival is not None:
         rows = sparse_basis((survival.subspace.T @ seen) / scale, noise=error)
-        noise = error if question is None else max(_turn(question, survival), error)
+        noise = error if question is None else max(question.turn(survival), error)
         rows = np.stack([_scaled(row, noise) for row in rows])
         scaled = (rows * scale) @ seen.T
         size = np.linalg.norm(scaled, axis=1) * max(np.linalg.norm(fit.image(promoted), 2), np.finfo(float).tiny)
