@@ -34,6 +34,9 @@ HIDDEN, CONFIDENCE = 0.5, 0.95
 ACCURACY = 1e-7
 """How far off a refit may be, as a part of the largest value: subspaces settle to 1e-8, and 5e-8 was seen."""
 
+ANGLES, FEASIBLE = 1500, 1e-6
+"""Most angles of a subspace whose standard errors are asked for, and what may be left of a turn's square, relative."""
+
 LEAST = 3
 """Data beyond the coefficients, for each output, that must say how large the noise is. With one or two a function of no
 symmetry passed in most of 16 sets, and `hidden` was a quarter of how far off the refit was."""
@@ -204,26 +207,35 @@ class Question:
         """The standard error of the surviving subspace, as an angle, in the direction in which it is largest.
 
         To first order: turning V by U T, with U the directions that do not survive, moves the coefficients w by the
-        least ``d`` with ``A(d) V = -A(w) U T``, and costs ``|d|^2`` in the metric of the data.
+        least ``d`` with ``A(d) V = -A(w) U T``, and costs ``|d|^2`` in the metric of the data. Turns that have no such
+        d would leave fewer coefficients unchanged, and are none. Zero where there are more than `ANGLES`.
         """
         subspace, fit = found.subspace, self.fit
         q, s = subspace.shape
-        if s == q:
+        if s == q or s * (q - s) > ANGLES:
             return 0.0
         values, vectors = np.linalg.eigh(fit.moment)
-        root = vectors / np.sqrt(np.maximum(values, np.finfo(float).eps * len(values) * max(values[-1], 0.0)))
-        tables = np.einsum("kqf,qs->skf", fit.operator, subspace) @ root
-        gram = np.einsum("skf,skg->fg", tables, tables)
-        sizes, directions = np.linalg.eigh(gram)
-        moving = directions[:, found.basis.shape[1] :] / sizes[found.basis.shape[1] :]
+        root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        tables = np.einsum("kqf,qs->skf", fit.operator, subspace, optimize=True)
+        sizes, directions = np.linalg.eigh(fit.penalty(subspace))
+        moving = directions[:, found.basis.shape[1] :] / np.sqrt(sizes[found.basis.shape[1] :])
         others = np.linalg.svd(subspace, full_matrices=True)[0][:, s:]
-        cost = np.zeros((s * (q - s),) * 2)
+        # What V leaves unchanged may be added to d, and takes its part off the cost.
+        metric, unchanged = root @ moving, root @ found.basis
+        metric -= unchanged @ np.linalg.lstsq(unchanged, metric, rcond=None)[0]
+        cost, missed = np.zeros((2, s * (q - s), s * (q - s)))
         for column in found.coefficients.T:
             images = np.einsum("kqf,f,qu->ku", fit.operator, column, others, optimize=True)
-            moved = np.einsum("skf,ku->fsu", tables, images, optimize=True).reshape(len(root), -1)
-            answer = moving.T @ moved
-            cost += answer.T @ answer
-        least = float(np.linalg.eigvalsh(cost)[0])
+            moved = moving.T @ np.einsum("skf,ku->fsu", tables, images, optimize=True).reshape(len(moving), -1)
+            missed += np.kron(np.eye(s), images.T @ images) - moved.T @ moved
+            needed = metric @ moved
+            cost += needed.T @ needed
+        left, turns = np.linalg.eigh(missed)
+        scale = max(float(np.linalg.norm(fit.image(found.coefficients), 2)) ** 2, np.finfo(float).tiny)
+        turns = turns[:, left <= FEASIBLE * scale]
+        if not turns.shape[1]:
+            return 0.0
+        least = float(np.linalg.eigvalsh(turns.T @ cost @ turns)[0])
         return float(np.sqrt(self.variance / self.count / least)) if least > 0 else np.inf
 
     def ask(self, start: np.ndarray, level: float) -> tuple[list[Trial], Survival | None]:
