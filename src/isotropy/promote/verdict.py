@@ -12,7 +12,7 @@ from jaxtyping import Float
 from .. import version
 from ..geometry.action import Action
 from ..geometry.bracket import span
-from ..numerics.decide import CLEAR, TOLERANCE, Decision, decide, numerical_floor
+from ..numerics.decide import CLEAR, CONSISTENT, TOLERANCE, Decision, decide, numerical_floor
 from ..numerics.grassmann import SubspaceFit
 from ..numerics.sparse import sparse_basis
 from ..numerics.surviving import HIDDEN, LikelihoodQuestion, Question, Survival, Trial, close, survivors
@@ -180,7 +180,7 @@ def _discovery(
         defects = np.linalg.norm(fit.image(promoted) @ scaled.T, axis=0) / size
     unseen = sparse_basis(hidden / scale, noise=rounding) if len(hidden) else np.zeros((0, action.dimension))
     algebra = span(action, rows, unseen, points=problem.points, noise=error)
-    digits = min(noise, TOLERANCE)
+    digits = min(CONSISTENT * noise, TOLERANCE)
     return Discovery(
         candidates=action.dimension,
         coefficients=rows,
