@@ -132,7 +132,8 @@ def nilradical(c: np.ndarray, floor: float, rad: np.ndarray, *, seed: int = 0) -
         y = y / size if size > max(floor, EPS * d) ** (1.0 / (d + 1)) else np.zeros_like(y)
         power = np.eye(d)
         for _ in range(d):
-            rows.append(np.einsum("xab,ab->x", inside, power))  # tr(ad x power); ad x = inside[x].T
+            # tr(ad x power); ad x = inside[x].T. Powers of a y far from normal are large, and their errors with them.
+            rows.append(np.einsum("xab,ab->x", inside, power) / max(1.0, float(np.linalg.norm(power, 2))))
             power = y @ power
     return null_space(np.array(rows) / d, floor) @ rad
 
