@@ -67,7 +67,7 @@ def from_data(problem: Problem, action: Action, question: Question, promoted: np
         reason = f"the data refuse every generator among the candidates (largest p-value {refused:.1e})"
         decision = Decision(0, gap, noise, noise, "none", reason)
         return Verdict(_discovery(problem, action, question, promoted, None, decision), None, None, trials)
-    passed = max((t for t in trials if t.dimension <= count and t.holds(level)), key=lambda t: t.p_value)
+    passed = max((t for t in trials if t.holds(level)), key=lambda t: (t.dimension, t.p_value))
     turn = question.turn(survival)
     if turn <= UNKNOWN:
         verdict = "supported"
