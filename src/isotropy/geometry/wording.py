@@ -43,8 +43,9 @@ def describe(action: Action, coefficients: Float[np.ndarray, " q"], noise: Any =
         errors = np.concatenate([error for *_, error in _parts(action, spread, errors=True)])
     # Linear motions read best as x ∂y − y ∂x, by what is multiplied; and no sum should begin with a minus.
     order = np.array(sorted(range(len(values)), key=lambda k: places[k]))
-    if (values > 0).any():
-        first = int(np.argmax(values[order] > 0))
+    shown = values > (0.0 if errors is None else errors)
+    if shown.any():
+        first = int(np.argmax(shown[order]))
         order = np.r_[order[first], np.delete(order, first)]
     return format_combination(
         values[order], [labels[k] for k in order], noise=None if errors is None else errors[order]

@@ -204,9 +204,10 @@ def _discovery(
 
 
 def _scaled(row: np.ndarray, noise: float) -> np.ndarray:
-    """The row as it is, or over its largest entry where its first one, which is 1, drowns in the noise."""
-    first, largest = row[np.flatnonzero(row)[0]], row[np.abs(row).argmax()]
-    return row / largest if abs(first) <= noise * abs(largest) else row
+    """The row, over the first entry that does not drown in the noise where the first one, which is 1, does."""
+    size = np.abs(row)
+    first = int(np.flatnonzero(size > min(noise, 0.5) * size.max())[0])
+    return row if first == np.flatnonzero(size)[0] else row / row[first]
 
 
 def _settings(problem: Problem) -> dict[str, Any]:
