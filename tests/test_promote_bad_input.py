@@ -214,3 +214,12 @@ def test_one_row_and_numbers_of_numpy():
         iso.promote(PLANE, iso.Action(groups.SO(2)), X[:1, :2], PLAIN[:1])
     fit = iso.promote(PLANE, iso.Action(groups.SO(2)), X[:, :2], PLAIN, folds=np.int64(4), seed=np.int64(1))
     assert found(fit) == ("so(2)", "supported")
+
+
+def test_many_rows_take_memory_in_proportion():
+    """A table of all pairs of rows would have 900 million entries."""
+    rng = np.random.default_rng(4)
+    many = rng.uniform(-1, 1, (30_000, 2))
+    values = (many**2).sum(axis=1) + 0.1 * rng.normal(size=len(many))
+    fit = iso.promote(PLANE, iso.Action(groups.SE(2)), many, values, strength=1e-3)
+    assert found(fit) == ("so(2)", "supported")

@@ -25,6 +25,9 @@ from ..numerics.matrix_map import MatrixMap
 LARGEST = 100_000_000
 """Entries of the dense operator (800 MB) above which the data are not asked what survives."""
 
+ASKED = 1000
+"""Data points at which it is asked whether candidates keep to the plane or variety on which all data lie."""
+
 OVERSAMPLING = 4
 """Points per feature at which a section is looked at when no samples are given."""
 
@@ -252,17 +255,22 @@ def _away(space: Space, action: Action, points: np.ndarray) -> Float[np.ndarray,
     distinct = np.unique(points, axis=0)
     if len(distinct) < 2 * (action.base_dimension + 1):
         return np.zeros((0, action.dimension))  # few points lie in a plane by chance
-    fields = action.fields(distinct)
-    rows = [np.einsum("pqi,ri->rpq", fields, _normals(distinct - distinct.mean(axis=0)))]
+    normals = _normals(distinct - distinct.mean(axis=0))
+    vanishing = np.zeros((space.dimension, 0))
     if isinstance(space, Polynomials) and space.minimum_degree == 0 and len(distinct) >= 2 * space.dimension:
         box = OrthonormalPolynomials(space, points.min(axis=0), points.max(axis=0))
         vanishing = box.to_space @ _normals(box.values(distinct)).T
-        rows.append(np.einsum("pfi,fr,pqi->rpq", space.gradients(distinct), vanishing, fields))
+    if not len(normals) and not vanishing.shape[1]:
+        return np.zeros((0, action.dimension))
+    # They vanish on all points; whether they go on doing so is asked at some.
+    some = np.random.default_rng(0).permutation(distinct)[:ASKED]
+    fields = action.fields(some)
+    rows = [np.einsum("pqi,ri->rpq", fields, normals)]
+    if vanishing.shape[1]:
+        rows.append(np.einsum("pfi,fr,pqi->rpq", space.gradients(some), vanishing, fields, optimize=True))
     table = np.concatenate([part.reshape(-1, action.dimension) for part in rows])
     size = np.linalg.norm(fields, axis=(0, 2))
     scale = np.where(size > 0, size, 1.0)
-    if not len(table):
-        return table
     _, values, right = np.linalg.svd(table / scale, full_matrices=False)
     leading = right[values > CLEAR * numerical_floor(float, max(table.shape), 1.0)]
     return np.linalg.qr((leading * scale).T)[0].T if len(leading) else leading
@@ -270,7 +278,8 @@ def _away(space: Space, action: Action, points: np.ndarray) -> Float[np.ndarray,
 
 def _normals(table: Float[np.ndarray, "p f"]) -> Float[np.ndarray, "r f"]:
     """Orthonormal rows that every row of ``table`` is orthogonal to, to rounding."""
-    _, values, right = np.linalg.svd(table, full_matrices=True)
+    small = np.asarray(np.linalg.qr(table, mode="r")) if len(table) > table.shape[1] else table
+    _, values, right = np.linalg.svd(small, full_matrices=True)
     values = np.pad(values, (0, len(right) - len(values)))
     return right[values <= CLEAR * numerical_floor(float, max(table.shape), float(values.max(initial=0.0)))]
 
