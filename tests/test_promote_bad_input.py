@@ -223,3 +223,13 @@ def test_many_rows_take_memory_in_proportion():
     values = (many**2).sum(axis=1) + 0.1 * rng.normal(size=len(many))
     fit = iso.promote(PLANE, iso.Action(groups.SE(2)), many, values, strength=1e-3)
     assert found(fit) == ("so(2)", "supported")
+
+
+def test_a_weight_counts_rows_in_the_width_of_hubers_loss():
+    from isotropy.promote.minimised import robust
+
+    design, values = PLANE.values(X[:, :2]), PLAIN[:, None]
+    counts = np.random.default_rng(5).integers(1, 4, 60)
+    weighted = robust(design, values, counts.astype(float))
+    repeated = robust(np.repeat(design, counts, axis=0), np.repeat(values, counts, axis=0), None)
+    assert weighted.keywords["width"] == pytest.approx(repeated.keywords["width"], rel=1e-9)

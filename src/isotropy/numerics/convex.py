@@ -110,8 +110,7 @@ class Family:
 
     def _solve_in_kernel(self) -> tuple[np.ndarray, float, np.ndarray]:
         """The best coefficients in the operator's kernel, the strength that keeps them there, and the dual point."""
-        values, vectors = np.linalg.eigh(self._gram)
-        zero = values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)
+        values, vectors, zero = _spectrum(self._gram)
         kernel = vectors[:, zero]
         w = np.zeros(self.loss.shape)
         if kernel.shape[1]:
@@ -128,8 +127,8 @@ class Family:
     def _meeting(self, loss: Interpolation) -> np.ndarray | None:
         """Coefficients that meet the data where all terms vanish, so that the minimum is zero, or None."""
         assert self._whole is not None
-        values, vectors = np.linalg.eigh(self._whole)
-        kernel = vectors[:, values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)]
+        _, vectors, zero = _spectrum(self._whole)
+        kernel = vectors[:, zero]
         if not kernel.shape[1]:
             return None
         try:
@@ -187,6 +186,12 @@ class Family:
                 stacklevel=2,
             )
         return answer
+
+
+def _spectrum(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eigenvalues, eigenvectors, and which of them are zero to rounding."""
+    values, vectors = np.linalg.eigh(gram)
+    return values, vectors, values <= np.finfo(float).eps * len(values) * max(values[-1], 0.0)
 
 
 def minimise(

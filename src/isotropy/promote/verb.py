@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -25,32 +24,18 @@ from ..numerics.convex import ITERATIONS, TOLERANCE, Family, Solution
 from ..numerics.decide import CLEAR, numerical_floor
 from ..numerics.grassmann import SubspaceFit
 from ..numerics.interpolation import Interpolation
-from ..numerics.losses import LeastSquares, Loss, Smooth, parts_of_one
+from ..numerics.losses import LeastSquares, Loss, Smooth
 from ..numerics.path import Path, cross_validate, deal
 from ..numerics.surviving import LEAST, LikelihoodQuestion, Question, spare
 from ..numerics.terms import checked_weight
 from ..results.fit import Fit
 from .draws import check_resamples, redrawn
+from .minimised import LOSSES, loss_of, maker, robust
 from .problem import Problem, build
 from .verdict import Verdict, from_data, from_spectrum, undecided
 
 LEVEL = 0.01
 """The chance to refuse a true symmetry that the tests are set to."""
-
-
-def _mean_squares(design: np.ndarray, targets: np.ndarray, *, weights: np.ndarray | None = None) -> LeastSquares:
-    """Half the mean square, of rows that count as often as ``weights`` says."""
-    return LeastSquares(design, targets, weights=parts_of_one(weights, len(design)))
-
-
-EFFICIENT, MEDIAN_OF_NORMAL, ROUNDS = 1.345, 0.6745, 20
-"""The width of Huber's loss over the scatter, the median of |normal|, and most rounds that find the scatter."""
-
-LOSSES: dict[str, Callable[..., Loss]] = {
-    "squares": _mean_squares,
-    "logistic": Smooth.logistic,
-    "huber": Smooth.huber,
-}
 
 
 def promote(
@@ -122,7 +107,7 @@ def promote(
         )
     if strength is not None and strengths is not None:
         raise IsotropyError("`strengths` are to choose from, and `strength` is chosen: give one of the two.")
-    make = _maker(loss, targets)
+    make = maker(loss, targets)
     if weights is not None:
         points, targets, weights = _weighted(points, targets, weights, loss)
     if strength is not None:
@@ -156,13 +141,11 @@ def promote(
     if weights is not None:
         weights = np.repeat(weights, len(rows) // len(points))
     if loss == "huber":
-        make = _robust(design, rows, weights)
-    made = _of(make, design, rows, weights)
-    if not isinstance(made, LeastSquares | Smooth):
-        raise IsotropyError(f"`loss` must make a LeastSquares or Smooth loss. Got {type(made).__name__}.")
+        make = robust(design, rows, weights)
+    made = None if exact else loss_of(make, design, rows, weights)
     terms: dict[str, Any] = {"sparsity": sparsity, "sparse_in": problem.sparse_in if sparsity else None}
     path: Path | None = None
-    if exact:
+    if made is None:
         weight = 1.0 if discrete is None else discrete
         family = Family(
             Interpolation(design, rows), problem.operator,
@@ -175,7 +158,7 @@ def promote(
         strength = checked_weight(strength, "strength")
         weight = strength if discrete is None else discrete
         family = Family(
-            _of(make, design, rows, weights), problem.operator,
+            made, problem.operator,
             groups=problem.components, group_weights=weight, **terms,
         )  # fmt: skip
         solution = family.solve(strength, tolerance=tolerance, iterations=iterations, warn=False)
@@ -188,7 +171,7 @@ def promote(
             stacklevel=2,
         )
     verdict, w, kept = _decide(
-        problem, action, make, design, rows, weights, solution, exact, level, noise, refit, (bootstrap, seed)
+        problem, action, make, made, design, rows, weights, solution, level, noise, refit, (bootstrap, seed)
     )  # fmt: skip
     shape = (space.dimension,) if single else (space.dimension, *np.shape(Y)[1:])
     return Fit(
@@ -239,10 +222,6 @@ def _weighted(
     return points[kept], targets[kept], weights[kept]
 
 
-def _of(make: Callable[..., Loss], design: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> Loss:
-    return make(design, rows) if weights is None else make(design, rows, weights=weights)
-
-
 def _refuse_blind(problem: Problem, action: Action) -> None:
     if not len(problem.sight[1]):
         still = problem.still is not None and len(problem.still) == action.dimension
@@ -261,43 +240,6 @@ def _check_numbers(level: Any, tolerance: Any, iterations: Any, seed: Any) -> No
         if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
             wanted = f"must be an integer >= {least}"
             raise IsotropyError(f"The '{name}' parameter of promote {wanted}. Got {value!r} instead.")
-
-
-def _maker(loss: str | Callable[[np.ndarray, np.ndarray], Loss], targets: np.ndarray) -> Callable[..., Loss]:
-    """The function from a design and targets to the loss, once for all folds."""
-    if callable(loss):
-        return loss
-    if loss not in LOSSES:
-        raise IsotropyError(
-            f"The 'loss' parameter of promote must be one of {', '.join(LOSSES)}, or a function. Got {loss!r} instead."
-        )
-    if loss == "logistic":
-        for column in targets.T:
-            found = np.unique(column)
-            if len(found) != 2 or not np.isin(found, (-1.0, 1.0)).all():
-                raise IsotropyError(
-                    f"`Y` must hold labels -1 and 1, both of them, for the logistic loss. Got "
-                    f"{', '.join(f'{value:g}' for value in found[:5])}: map the two classes to -1 and 1."
-                )
-    return LOSSES[loss]
-
-
-def _robust(design: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> Callable[..., Loss]:
-    """The Huber loss whose width is 1.345 times the scatter of the residuals, which is 95% efficient on normal ones.
-
-    The scatter is the median absolute residual over .6745, taken anew from the fit that it makes (Huber and Ronchetti,
-    Robust statistics, 2009).
-    """
-    w = np.linalg.lstsq(design, rows, rcond=None)[0]
-    floor = np.sqrt(np.finfo(float).eps) * max(float(np.abs(rows).max(initial=0.0)), np.finfo(float).tiny)
-    width = np.inf
-    for _ in range(ROUNDS):
-        scatter = float(np.median(np.abs(rows - design @ w))) / MEDIAN_OF_NORMAL
-        before, width = width, max(EFFICIENT * scatter, floor)
-        if abs(width - before) <= 0.01 * before:
-            break
-        w = _of(partial(Smooth.huber, width=width), design, rows, weights).minimise()
-    return partial(Smooth.huber, width=width)
 
 
 def _choose(
@@ -331,19 +273,19 @@ def _decide(
     problem: Problem,
     action: Action,
     make: Callable[..., Loss],
+    made: LeastSquares | Smooth | None,
     design: np.ndarray,
     rows: np.ndarray,
     weights: np.ndarray | None,
     solution: Solution,
-    exact: bool,
     level: float,
     noise: float | None,
     refit: bool,
     draws: tuple[int, int],
 ) -> tuple[Verdict, np.ndarray, tuple[bool, ...]]:
-    """The verdict, the coefficients to report, and which discrete candidates survive."""
+    """The verdict, the coefficients to report, and which discrete candidates survive; no loss is for exact data."""
     w = solution.coefficients
-    if exact:
+    if made is None:
         scale, seen, _ = problem.sight
         fit = SubspaceFit.of_data(design, rows, problem.seen)
         # What the solver leaves undone, as a change of the operator: the copies differ from the images by this.
@@ -361,7 +303,6 @@ def _decide(
             for d in problem.components
         )
         return verdict, w, kept
-    made = _of(make, design, rows, weights)
     if isinstance(made, LeastSquares) and noise is None and spare(design, rows, weights) < LEAST * rows.shape[1]:
         return undecided(problem, action, w), w, (False,) * len(problem.components)
     question, flat = _question(problem, made, rows, weights, noise, make, design, draws)
@@ -387,7 +328,7 @@ def _undone(problem: Problem, solution: Solution, scale: np.ndarray, seen: np.nd
 
 def _question(
     problem: Problem,
-    made: Loss,
+    made: LeastSquares | Smooth,
     rows: np.ndarray,
     weights: np.ndarray | None,
     noise: float | None,
@@ -403,7 +344,6 @@ def _question(
         # Only the ratios of a loss's own weights matter.
         counts = None if np.ptp(made.weights) == 0 and weights is None else made.weights * (count / made.weights.sum())
         return Question(made.design, made.targets, operator, noise=noise, weights=counts), False
-    assert isinstance(made, Smooth)
     outputs = made.shape[1]
     k, q, f = operator.shape
     wide = np.einsum("kqf,co->kcqfo", operator, np.eye(outputs)).reshape(k * outputs, q, f * outputs)
